@@ -1,0 +1,209 @@
+"""The actions that a step can name. Each is plain data; a performer for each stands in `runner/performers/`.
+
+To add one: a class here, in the union at the end; a performer there; its page is generated from its docstring.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AfterACrash = Literal["repeat", "verify", "ask"]
+
+
+class ActionBase(BaseModel):
+    """What every action has: a `kind` that names it in plans, and what a crash in its middle means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after_a_crash: ClassVar[AfterACrash] = "repeat"
+    """repeat: safe to do again; verify: the performer looks at the world first; ask: a person decides."""
+
+
+class CheckFacts(ActionBase):
+    """Gather the facts again and compare them with those of the plan; a difference that matters fails."""
+
+    kind: Literal["facts.check"] = "facts.check"
+
+
+class CreateMachine(ActionBase):
+    """Create `machine` with its own disk, on the image of `image`, boot it and wait until its minion answers."""
+
+    kind: Literal["machine.create"] = "machine.create"
+    machine: str
+    node: str
+    release: str
+    image: str
+    slot: Literal["a", "b"] | None = None
+    isolated: bool = False
+    """Reaches the Salt master and nothing else: a rehearsal cannot touch production, whatever is configured."""
+
+
+class StartMachine(ActionBase):
+    """Boot an existing machine and wait until its minion answers."""
+
+    kind: Literal["machine.start"] = "machine.start"
+    machine: str
+
+
+class StopMachine(ActionBase):
+    """Shut a machine down; its disk is kept. Stopping a stopped machine is nothing to do."""
+
+    kind: Literal["machine.stop"] = "machine.stop"
+    machine: str
+
+
+class DestroyMachine(ActionBase):
+    """Remove a machine with its disk and its minion key. Has no way back."""
+
+    kind: Literal["machine.destroy"] = "machine.destroy"
+    machine: str
+
+
+class ApplyState(ActionBase):
+    """Apply Salt states to the minions of `target` (compound syntax); the whole highstate when `states` is empty."""
+
+    kind: Literal["salt.state"] = "salt.state"
+    target: str
+    states: tuple[str, ...] = ()
+    timeout_s: float = 900
+
+
+class CallFunction(ActionBase):
+    """Call one Salt function on the minions of `target`. For what is neither a state nor an action of its own."""
+
+    kind: Literal["salt.call"] = "salt.call"
+    after_a_crash: ClassVar[AfterACrash] = "verify"
+    target: str
+    function: str
+    arguments: tuple[str, ...] = ()
+    timeout_s: float = 300
+
+
+class StopServices(ActionBase):
+    """Stop the units of `services` on `machine`: writing ends here. All services of the machine when empty."""
+
+    kind: Literal["services.stop"] = "services.stop"
+    machine: str
+    services: tuple[str, ...] = ()
+
+
+class StartServices(ActionBase):
+    """Enable and start the units of `services` on `machine`, and wait until their APIs answer there."""
+
+    kind: Literal["services.start"] = "services.start"
+    machine: str
+    services: tuple[str, ...] = ()
+    timeout_s: float = 300
+
+
+class BackUpDatabases(ActionBase):
+    """Take a backup of every database of `server` into the directory `label` on that server.
+
+    `frozen` says that writing has been stopped: then the checksums and row counts of all tables are taken too, and
+    the backup is the moment that a rollback returns to.
+    """
+
+    kind: Literal["database.back-up"] = "database.back-up"
+    server: str
+    label: str
+    method: Literal["physical", "logical"] = "physical"
+    frozen: bool = False
+
+
+class CloneDatabases(ActionBase):
+    """Load `databases` of `server` into the private MariaDB of the machine `to`, and turn what points home to `to`:
+    endpoints in keystone's catalogue and nova's cell mappings."""
+
+    kind: Literal["database.clone"] = "database.clone"
+    server: str
+    to: str
+    databases: tuple[str, ...]
+
+
+class RestoreDatabases(ActionBase):
+    """Put every database of `server` back to the backup `label`, and compare the checksums taken with it."""
+
+    kind: Literal["database.restore"] = "database.restore"
+    server: str
+    label: str
+
+
+class Command(BaseModel):
+    """One manage command, as it is run: `argv` under the service's own user."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    argv: tuple[str, ...]
+    user: str
+    exit_codes: tuple[int, ...] = (0,)
+    """The exit codes that do not mean failure."""
+
+
+class DbSync(ActionBase):
+    """Run the service's commands in their order on `machine`, then read every schema version and compare it with
+    `heads`: a command that exits 0 has not therefore worked."""
+
+    kind: Literal["database.db_sync"] = "database.db_sync"
+    service: str
+    machine: str
+    release: str
+    commands: tuple[Command, ...]
+    heads: dict[str, tuple[str, ...]]
+    """{database: schema heads of `release`}, from the catalogue."""
+
+
+class ListApis(ActionBase):
+    """Ask the eight lists of the APIs at `auth_host` and keep them as `label`."""
+
+    kind: Literal["api.list"] = "api.list"
+    auth_host: str
+    label: str
+
+
+class CompareLists(ActionBase):
+    """Compare two kept lists: nothing lost, nothing changed that the catalogue does not expect to change."""
+
+    kind: Literal["api.compare"] = "api.compare"
+    before: str
+    after: str
+
+
+class BootInstance(ActionBase):
+    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping."""
+
+    kind: Literal["instance.boot"] = "instance.boot"
+    after_a_crash: ClassVar[AfterACrash] = "verify"
+    name: str
+    host: str
+
+
+class SwitchProxy(ActionBase):
+    """Move the virtual address of the APIs from one proxy machine to the other."""
+
+    kind: Literal["proxy.switch"] = "proxy.switch"
+    take: str
+    release: str | None = None
+
+
+Action = Annotated[
+    CheckFacts
+    | CreateMachine
+    | StartMachine
+    | StopMachine
+    | DestroyMachine
+    | ApplyState
+    | CallFunction
+    | StopServices
+    | StartServices
+    | BackUpDatabases
+    | CloneDatabases
+    | RestoreDatabases
+    | DbSync
+    | ListApis
+    | CompareLists
+    | BootInstance
+    | SwitchProxy,
+    Field(discriminator="kind"),
+]

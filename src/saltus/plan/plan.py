@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from saltus.plan.actions import Action
 
+
 class Impact(StrEnum):
     """What users may notice of a stage while it runs."""
 

@@ -27,8 +27,18 @@ class CheckFacts(ActionBase):
     kind: Literal["facts.check"] = "facts.check"
 
 
+class BuildImage(ActionBase):
+    """Build the image of that name, with the packages of its roles; one that is up to date is nothing to do."""
+
+    kind: Literal["image.build"] = "image.build"
+    image: str
+
+
 class CreateMachine(ActionBase):
-    """Create `machine` with its own disk, on the image of `image`, boot it and wait until its minion answers."""
+    """Create `machine` with its own disk, on the image of `image`, boot it and wait until its minion answers.
+
+    `fresh` destroys a machine of that name first: what an earlier, abandoned run left is not built upon.
+    """
 
     kind: Literal["machine.create"] = "machine.create"
     machine: str
@@ -36,6 +46,7 @@ class CreateMachine(ActionBase):
     release: str
     image: str
     slot: Literal["a", "b"] | None = None
+    fresh: bool = False
     isolated: bool = False
     """Reaches the Salt master and nothing else: a rehearsal cannot touch production, whatever is configured."""
 
@@ -98,8 +109,15 @@ class StartServices(ActionBase):
     timeout_s: float = 300
 
 
+class PrepareStart(ActionBase):
+    """Do outside the window what makes the start of the services quicker inside it: nothing is started."""
+
+    kind: Literal["services.prepare-start"] = "services.prepare-start"
+    machine: str
+
+
 class BackUpDatabases(ActionBase):
-    """Take a backup of every database of `server` into the directory `label` on that server.
+    """Take a backup of `databases` of `server` into the directory `label` on that server.
 
     `frozen` says that writing has been stopped: then the checksums and row counts of all tables are taken too, and
     the backup is the moment that a rollback returns to.
@@ -108,24 +126,44 @@ class BackUpDatabases(ActionBase):
     kind: Literal["database.back-up"] = "database.back-up"
     server: str
     label: str
+    databases: tuple[str, ...]
     method: Literal["physical", "logical"] = "physical"
     frozen: bool = False
 
 
 class CloneDatabases(ActionBase):
-    """Load `databases` of `server` into the private MariaDB of the machine `to`, and turn what points home to `to`:
+    """Load `databases` of the backup `label` of `server` into the private MariaDB of the machine `to`, and turn what points home to `to`:
     endpoints in keystone's catalogue and nova's cell mappings."""
 
     kind: Literal["database.clone"] = "database.clone"
     server: str
+    label: str
     to: str
     databases: tuple[str, ...]
 
 
 class RestoreDatabases(ActionBase):
-    """Put every database of `server` back to the backup `label`, and compare the checksums taken with it."""
+    """Put `databases` of `server` back to the backup `label`, and compare the checksums taken with it."""
 
     kind: Literal["database.restore"] = "database.restore"
+    server: str
+    label: str
+    databases: tuple[str, ...]
+
+
+class CheckWrites(ActionBase):
+    """Look for what tenants wrote since the backup `label` was frozen; fails with the list unless `discard` is set."""
+
+    kind: Literal["database.check-writes"] = "database.check-writes"
+    server: str
+    label: str
+    discard: bool = False
+
+
+class ForgetBackup(ActionBase):
+    """Remove the backup `label` of `server`. Has no way back."""
+
+    kind: Literal["database.forget-backup"] = "database.forget-backup"
     server: str
     label: str
 
@@ -148,6 +186,8 @@ class DbSync(ActionBase):
     kind: Literal["database.db_sync"] = "database.db_sync"
     service: str
     machine: str
+    database_server: str
+    """The machine of the MariaDB whose schema versions are read afterwards."""
     release: str
     commands: tuple[Command, ...]
     heads: dict[str, tuple[str, ...]]
@@ -168,6 +208,8 @@ class CompareLists(ActionBase):
     kind: Literal["api.compare"] = "api.compare"
     before: str
     after: str
+    rehearsal: bool = False
+    """True where `after` is of a clone: agents and computes do not report to it, so their liveness is left out."""
 
 
 class BootInstance(ActionBase):
@@ -184,11 +226,19 @@ class SwitchProxy(ActionBase):
 
     kind: Literal["proxy.switch"] = "proxy.switch"
     take: str
-    release: str | None = None
+    leave: str
+    address: str
+
+
+class SeedTenant(ActionBase):
+    """Fill a fresh lab cloud with a tenant's things: project, user, images, flavor, networks, stack."""
+
+    kind: Literal["lab.seed"] = "lab.seed"
 
 
 Action = Annotated[
     CheckFacts
+    | BuildImage
     | CreateMachine
     | StartMachine
     | StopMachine
@@ -197,13 +247,17 @@ Action = Annotated[
     | CallFunction
     | StopServices
     | StartServices
+    | PrepareStart
     | BackUpDatabases
     | CloneDatabases
     | RestoreDatabases
+    | CheckWrites
+    | ForgetBackup
     | DbSync
     | ListApis
     | CompareLists
     | BootInstance
-    | SwitchProxy,
+    | SwitchProxy
+    | SeedTenant,
     Field(discriminator="kind"),
 ]

@@ -1,0 +1,56 @@
+"""What every command has: the three lines of an error, and the exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import cliff.command
+import cliff.lister
+import cliff.show
+
+from saltus.errors import OperatorError
+
+if TYPE_CHECKING:
+    from saltus.commands.settings import Settings
+
+DONE, FAILED, USAGE, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def print_error(error: OperatorError) -> None:
+    """Three lines on stderr: what happened, why, what to do."""
+    print(f"error: {error.what}\nbecause: {error.because}\ndo: {error.do}", file=sys.stderr)
+
+
+class _Operator:
+    """Errors for operators end in three lines and exit code 1; anything else is a bug of ours and shows a traceback."""
+
+    app: object
+
+    @property
+    def settings(self) -> Settings:
+        return self.app.settings  # type: ignore[attr-defined, no-any-return]  # SaltusApp, which imports this module
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        try:
+            return int(super().run(parsed_args) or DONE)  # type: ignore[misc]
+        except OperatorError as error:
+            print_error(error)
+            return FAILED
+        except Exception:
+            traceback.print_exc()
+            return FAILED
+
+
+class Command(_Operator, cliff.command.Command):  # type: ignore[misc]  # cliff has no types
+    """A command that does something and prints facts, then one `next:` line."""
+
+
+class Lister(_Operator, cliff.lister.Lister):  # type: ignore[misc]
+    """A command that answers with a table: `take_action` returns (columns, rows)."""
+
+
+class ShowOne(_Operator, cliff.show.ShowOne):  # type: ignore[misc]
+    """A command that answers with one thing: `take_action` returns (columns, values)."""

@@ -1,0 +1,207 @@
+"""The control plane: a new slot built while the old one serves, and a window that holds only what must be in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from saltus.pipelines.scene import Pair, Scene
+from saltus.plan import Gate, Impact, Stage, Step
+from saltus.plan.actions import (
+    ApplyState,
+    BackUpDatabases,
+    BootInstance,
+    BuildImage,
+    CompareLists,
+    CreateMachine,
+    DbSync,
+    ListApis,
+    PrepareStart,
+    StartServices,
+    StopMachine,
+    StopServices,
+    SwitchProxy,
+)
+
+FROZEN = "frozen"
+"""The label of the backup that a rollback returns to."""
+
+
+def prepare(scene: Scene) -> Stage:
+    """Build the idle slot: machines created, packages installed, configuration written, nothing that writes started."""
+
+    def build(pair: Pair) -> Iterator[Step]:
+        lane = pair.node
+        yield Step(
+            id=f"prepare/image-{pair.node}",
+            title=f"Build the image {pair.image}",
+            action=BuildImage(image=pair.image),
+            lane=lane,
+        )
+        yield Step(
+            id=f"prepare/machine-{pair.node}",
+            title=f"Create {pair.new}",
+            action=CreateMachine(
+                machine=pair.new, node=pair.node, release=scene.target, image=pair.image, slot=pair.new_slot, fresh=True
+            ),
+            lane=lane,
+        )
+        yield Step(
+            id=f"prepare/configure-{pair.node}",
+            title=f"Configure {pair.new}",
+            action=ApplyState(target=pair.new, states=("saltus.configured",)),
+            lane=lane,
+        )
+
+    early = tuple(service.name for service in scene.services if service.starts_early)
+    return Stage(
+        id="prepare",
+        title=f"Build the idle slot on {scene.target} while the old one serves",
+        impact=Impact.NONE,
+        way_back=f"destroy {' and '.join(pair.new for pair in scene.pairs)}: nothing uses them yet",
+        steps=(
+            *(step for pair in scene.pairs for step in build(pair)),
+            *(
+                Step(
+                    id=f"prepare/start-{pair.node}",
+                    title=f"Start what {pair.new} may start before the window",
+                    action=StartServices(machine=pair.new, services=() if pair in scene.proxies else early),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
+            ),
+            *(
+                Step(
+                    id=f"prepare/warm-{pair.node}",
+                    title=f"Read the programs of {pair.new} into memory",
+                    action=PrepareStart(machine=pair.new),
+                )
+                for pair in scene.control
+            ),
+        ),
+    )
+
+
+def real_upgrade(scene: Scene) -> Stage:
+    """The window: stop, freeze, db_sync, start, verify, switch."""
+    first = scene.control[0]
+    stops = [
+        Step(
+            id=f"real-upgrade/stop-{pair.node}",
+            title=f"Stop the services of {pair.old}: writing ends",
+            action=StopServices(machine=pair.old),
+            lane=pair.node if len(scene.control) > 1 else None,
+        )
+        for pair in scene.control
+    ]
+    freeze = Step(
+        id="real-upgrade/freeze",
+        title=f"Freeze: back up the databases of {scene.database} and take their checksums",
+        action=BackUpDatabases(
+            server=scene.database, label=FROZEN, method="physical", frozen=True, databases=scene.databases
+        ),
+    )
+
+    def chain() -> Iterator[Step]:
+        for lane, services in scene.lanes():
+            for service in services:
+                if service.needs_db_sync:
+                    yield Step(
+                        id=f"real-upgrade/db_sync-{service.name}",
+                        title=f"db_sync of {service.name}",
+                        action=DbSync(
+                            service=service.name,
+                            machine=first.new,
+                            release=scene.target,
+                            commands=service.commands,
+                            heads=service.heads,
+                            database_server=scene.database,
+                        ),
+                        lane=lane,
+                    )
+            for service in services:
+                for pair in scene.control:
+                    yield Step(
+                        id=f"real-upgrade/start-{service.name}-{pair.node}",
+                        title=f"Start {service.name} on {pair.new}",
+                        action=StartServices(machine=pair.new, services=(service.name,)),
+                        lane=lane,
+                    )
+
+    return Stage(
+        id="real-upgrade",
+        title=f"Move the control plane to {scene.target}",
+        impact=Impact.API_DOWN,
+        way_back="saltus rollback: the frozen databases and slot "
+        + ("a" if first.new_slot == "b" else "b")
+        + ", until saltus accept",
+        steps=(
+            *stops,
+            freeze,
+            *chain(),
+            Step(
+                id="real-upgrade/lists",
+                title="Ask the new APIs, before anybody else can",
+                action=ListApis(auth_host=scene.new_proxy_address, label="behind-new-proxy"),
+            ),
+            Step(
+                id="real-upgrade/compare",
+                title="Compare them with the lists taken before",
+                action=CompareLists(before="source", after="behind-new-proxy"),
+            ),
+            *(
+                Step(
+                    id=f"real-upgrade/switch-{pair.node}",
+                    title=f"Switch the virtual address to {pair.new}",
+                    action=SwitchProxy(take=pair.new, leave=pair.old, address=scene.vip),
+                )
+                for pair in scene.proxies
+            ),
+        ),
+    )
+
+
+def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
+    """Look again through the front door, boot an instance on an old compute, power off the old slot, and ask a person."""
+    boots = [
+        Step(
+            id=f"verify/boot-{host}",
+            title=f"Boot an instance through {scene.target} on {host}, which still runs {scene.source}",
+            action=BootInstance(name=f"saltus-verify-{host}", host=host),
+        )
+        for host in scene.computes[:1]
+    ]
+    return Stage(
+        id="verify",
+        title="Verify through the front door",
+        impact=Impact.NONE,
+        way_back="saltus rollback, until saltus accept",
+        steps=(
+            Step(
+                id="verify/lists",
+                title=f"Keep the API lists of {scene.target}",
+                action=ListApis(auth_host=scene.vip, label="target"),
+            ),
+            Step(
+                id="verify/compare",
+                title="Compare them with the lists taken before",
+                action=CompareLists(before="source", after="target"),
+            ),
+            *boots,
+            *(
+                Step(
+                    id=f"verify/power-off-{pair.old}",
+                    title=f"Power {pair.old} off; its disk is kept",
+                    action=StopMachine(machine=pair.old),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
+            ),
+        ),
+        gate=Gate(
+            id="verify/keep",
+            question=f"The cloud runs {scene.target}. Keep it? (no: saltus rollback takes it back to {scene.source})",
+            expires_after=expires_after,
+            evidence=("verify/compare", *(step.id for step in boots)),
+        ),
+    )

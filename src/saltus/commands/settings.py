@@ -39,7 +39,7 @@ class Settings:
 
     @classmethod
     def from_options(cls, *, state: str | None, model: str | None, journal: str | None) -> Settings:
-        """Options win over `SALTUS_STATE`, `SALTUS_MODEL`, `SALTUS_JOURNAL`; the default model is the lab shape `small`."""
+        """Options win over `SALTUS_STATE`, `SALTUS_MODEL`, `SALTUS_JOURNAL`; the default model is the lab's `small`."""
         chosen = Path(state or os.environ.get("SALTUS_STATE") or _default_state()).expanduser().resolve()
         tree = model or os.environ.get("SALTUS_MODEL")
         return cls(

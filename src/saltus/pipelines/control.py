@@ -162,7 +162,7 @@ def real_upgrade(scene: Scene) -> Stage:
 
 
 def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
-    """Look again through the front door, boot an instance on an old compute, power off the old slot, and ask a person."""
+    """Look again through the front door, boot an instance on an old compute, power the old slot off, and ask."""
     boots = [
         Step(
             id=f"verify/boot-{host}",

@@ -1,5 +1,4 @@
-"""The rehearsal: the whole route of the databases on a clone, one control node of the target release on it, and its APIs
-compared with the running cloud's."""
+"""The rehearsal: the databases' whole route on a clone, one control node of the target release, its APIs compared."""
 
 from __future__ import annotations
 

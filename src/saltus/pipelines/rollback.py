@@ -49,7 +49,7 @@ def prepare(scene: Scene, *, discard_writes: bool) -> Stage:
 
 
 def roll_back(scene: Scene, *, discard_writes: bool) -> Stage:
-    """The window of the way back: stop, restore, start, switch. The writes are looked for once more when all is stopped."""
+    """The window of the way back: stop, look for writes once more, restore, start, switch."""
     return Stage(
         id="rollback",
         title=f"Take the control plane back to {scene.source}",

@@ -132,8 +132,10 @@ class BackUpDatabases(ActionBase):
 
 
 class CloneDatabases(ActionBase):
-    """Load `databases` of the backup `label` of `server` into the private MariaDB of the machine `to`, and turn what points home to `to`:
-    endpoints in keystone's catalogue and nova's cell mappings."""
+    """Load `databases` of the backup `label` of `server` into the private MariaDB of the machine `to`.
+
+    What points home is turned to `to`: the endpoints in keystone's catalogue, and nova's cell mappings.
+    """
 
     kind: Literal["database.clone"] = "database.clone"
     server: str

@@ -1,1 +1,53 @@
-# make demo: the main job on a fresh Debian machine. make test: everything that this machine allows.
+# Saltus. `make demo` does the main job on a fresh Debian 12 machine; `make test` installs what the tests need and passes them.
+
+SHELL := /bin/bash
+VENV := .venv
+SALTUS := $(VENV)/bin/saltus
+export SALTUS_STATE ?= $(if $(filter 0,$(shell id -u)),/var/lib/saltus,$(HOME)/.local/state/saltus)
+
+.PHONY: help install lock demo demo-rollback check test test-fast test-lab clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed  ## Install Saltus with its locked dependencies into .venv
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null || \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3 python3-venv; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Saltus needs Python 3.11 or later: python3 is $$(python3 -V)"; exit 1; }
+	test -x $(VENV)/bin/python || python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q uv
+	$(VENV)/bin/uv pip sync -q --python $(VENV)/bin/python --require-hashes requirements.lock
+	$(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --no-deps -e . uv
+	@touch $@
+
+lock:  ## Take the newest versions that pyproject.toml allows into requirements.lock
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --upgrade --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra dev -o requirements.lock pyproject.toml
+
+demo: install  ## Boot a real Zed cloud, upgrade its control plane to Epoxy, report
+	$(SALTUS) demo
+
+demo-rollback: install  ## Take the demo's cloud back to Zed
+	$(SALTUS) rollback --approve-as demo --discard-writes
+
+check: install  ## Lint and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check src tests
+	$(VENV)/bin/mypy
+
+test-fast: install check  ## The tests that need neither root nor services: about a minute
+	$(VENV)/bin/pytest -q -m 'not root and not salt and not mariadb and not toolbox and not lab and not browser'
+
+test: test-fast  ## Everything that this machine allows; what is left out is named with its reason
+	tests/prepare
+	$(VENV)/bin/pytest -q -m '(root or salt or mariadb or toolbox or browser) and not lab'
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-lab; else echo "left out: the lab upgrade needs root"; fi
+
+test-lab: install  ## A whole upgrade of a real cloud, with its rollback
+	$(VENV)/bin/pytest -q -s -m lab tests/lab
+
+clean:  ## Stop the lab and remove what was built here
+	-$(SALTUS) lab down --destroy
+	rm -rf $(VENV) dist

@@ -151,13 +151,16 @@ def accept(scene: Scene) -> Stage:
     )
 
 
-def ask_before(scene: Scene, question: str) -> Stage:
-    """A stage of a question only: nothing of the next stages happens before a person answers it."""
+def ask(question: str) -> Stage:
+    """A question and nothing else: what follows has no way back."""
     return Stage(
         id="ask",
         title="Ask",
         impact=Impact.NONE,
         way_back="nothing is changed",
         steps=(Step(id="ask/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),),
-        gate=Gate(id="ask/approve", question=question),
+        gate=Gate(
+            id="ask/approve",
+            question=question,
+        ),
     )

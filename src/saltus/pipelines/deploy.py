@@ -1,0 +1,112 @@
+"""A new cloud from its model: images, machines, then the roles in the order in which they need one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saltus.plan import Impact, Stage, Step
+from saltus.plan.actions import ApplyState, BuildImage, CreateMachine, SeedTenant
+
+ORDER = (
+    ("infrastructure", "Databases, messages and proxies", ("mariadb.server", "rabbitmq.server", "haproxy.proxy")),
+    ("control", "Control nodes", ("keystone.server",)),
+    ("compute", "Computes", ("nova.compute",)),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One machine to deploy: its node, slot, image and the roles that say when it is its turn."""
+
+    machine: str
+    node: str
+    slot: str | None
+    image: str
+    roles: tuple[str, ...]
+
+
+def images(places: tuple[Place, ...]) -> Stage:
+    """Every image once. Two are built at a time: more would only wait for one another."""
+    names: dict[str, str] = {}
+    for place in places:
+        names.setdefault(place.image, place.node)
+    return Stage(
+        id="images",
+        title="Build the images",
+        impact=Impact.NONE,
+        way_back="nothing uses them yet",
+        steps=tuple(
+            Step(
+                id=f"images/{image}",
+                title=f"Build the image {image}",
+                action=BuildImage(image=image),
+                lane=f"lane-{number % 2}",
+            )
+            for number, image in enumerate(names)
+        ),
+    )
+
+
+def machines(places: tuple[Place, ...], release: str) -> Stage:
+    return Stage(
+        id="machines",
+        title="Create the machines",
+        impact=Impact.NONE,
+        way_back="saltus lab down --destroy",
+        steps=tuple(
+            Step.model_validate(
+                {
+                    "id": f"machines/{place.machine}",
+                    "title": f"Create {place.machine}",
+                    "action": CreateMachine.model_validate(
+                        {
+                            "machine": place.machine,
+                            "node": place.node,
+                            "slot": place.slot,
+                            "release": release,
+                            "image": place.image,
+                        }
+                    ),
+                    "lane": place.machine,
+                }
+            )
+            for place in places
+        ),
+    )
+
+
+def roles(places: tuple[Place, ...]) -> tuple[Stage, ...]:
+    """A stage for each line of ORDER that the cloud has machines for."""
+    return tuple(
+        Stage(
+            id=stage,
+            title=title,
+            impact=Impact.NONE,
+            way_back="saltus lab down --destroy",
+            steps=tuple(
+                Step(
+                    id=f"{stage}/{place.machine}",
+                    title=f"Apply the highstate to {place.machine}",
+                    action=ApplyState(target=place.machine, timeout_s=1800),
+                    lane=place.machine,
+                )
+                for place in chosen
+            ),
+        )
+        for stage, title, marks in ORDER
+        if (chosen := tuple(place for place in places if any(mark in place.roles for mark in marks)))
+    )
+
+
+def seed() -> Stage:
+    return Stage(
+        id="seed",
+        title="A tenant moves in",
+        impact=Impact.NONE,
+        way_back="saltus lab down --destroy",
+        steps=(
+            Step(
+                id="seed/tenant", title="Create the tenant's project, networks, images and stack", action=SeedTenant()
+            ),
+        ),
+    )

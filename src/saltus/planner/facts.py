@@ -1,0 +1,40 @@
+"""What is: the facts of a running cloud, as a plan is made from them. `commands/gathering.py` gathers them through Salt."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class MachineFacts(BaseModel):
+    """One machine as it is found. What stands in its grains was written when it was created."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node: str
+    slot: str | None = None
+    release: str | None = None
+    """What it is deployed as; None for a machine that Saltus did not create."""
+    running: bool
+    answers: bool
+    """Its minion answered."""
+    versions: dict[str, str] = {}
+    """{component: package version}."""
+    free_bytes: int | None = None
+    holds_vip: bool = False
+
+
+class Facts(BaseModel):
+    """Everything a plan is made from, besides model and catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machines: dict[str, MachineFacts]
+    """{machine: facts}, of machines that exist."""
+    schemas: dict[str, tuple[str, ...]] = {}
+    """{database: schema versions, sorted}."""
+    backups: tuple[str, ...] = ()
+    """Labels of the backups on the database server."""
+    database_bytes: int | None = None
+
+    def of_node(self, node: str) -> dict[str, MachineFacts]:
+        return {name: machine for name, machine in self.machines.items() if machine.node == node}

@@ -1,0 +1,156 @@
+"""The plans that Saltus makes: each a pure function of model, catalogue, facts and request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from saltus.catalog.releases import Releases, load_releases
+from saltus.catalog.roles import Roles, load_roles
+from saltus.catalog.services import Services, load_services
+from saltus.model.cloud import Cloud
+from saltus.pipelines import control, rehearse, rollback
+from saltus.pipelines.control import FROZEN
+from saltus.pipelines.scene import Scene
+from saltus.plan import Plan, Stage
+from saltus.planner import refusals
+from saltus.planner.facts import Facts
+from saltus.planner.scenes import Slot, make_scene, other, serving_slot, slotted
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything known of releases, services and roles."""
+
+    releases: Releases
+    services: Services
+    roles: Roles
+
+    @classmethod
+    def load(cls) -> Catalog:
+        """The catalogue that comes with Saltus."""
+        return cls(releases=load_releases(), services=load_services(), roles=load_roles())
+
+
+def plan_control(
+    cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str, expires_after: timedelta | None = None
+) -> Plan:
+    """Check, rehearse, build the idle slot, move over, verify. Raises Refused with every reason."""
+    scene = _upgrade_scene(cloud, facts, catalog, target)
+    return _plan(
+        "control",
+        scene,
+        (
+            rehearse.check(scene),
+            rehearse.rehearse(scene, expires_after=expires_after),
+            control.prepare(scene),
+            control.real_upgrade(scene),
+            control.verify(scene, expires_after=expires_after),
+        ),
+    )
+
+
+def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str) -> Plan:
+    """The rehearsal alone, without a gate: nothing follows it that would need one."""
+    scene = _upgrade_scene(cloud, facts, catalog, target)
+    stage = rehearse.rehearse(scene).model_copy(update={"gate": None})
+    return _plan("rehearse", scene, (rehearse.check(scene), stage, rehearse.clean_up(scene)))
+
+
+def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_writes: bool) -> Plan:
+    """Back to the slot of the older release, from wherever its upgrade has come to. Raises Refused."""
+    scene = _way_back(cloud, facts, catalog, "the upgrade cannot be rolled back")
+    return _plan(
+        "rollback",
+        scene,
+        (
+            rollback.prepare(scene, discard_writes=discard_writes),
+            rollback.ask(
+                f"Take {scene.cloud} back to {scene.source}? What is written through {scene.target} from here on is lost."
+            ),
+            rollback.roll_back(scene, discard_writes=discard_writes),
+            rollback.verify(scene),
+        ),
+    )
+
+
+def plan_accept(cloud: Cloud, facts: Facts, catalog: Catalog) -> Plan:
+    """Give the way back up: the old machines and the frozen backup. Raises Refused."""
+    what = "the upgrade cannot be accepted"
+    scene = _way_back(cloud, facts, catalog, what)
+    serving = serving_slot(cloud, facts)
+    reasons = [f"{pair.old} serves the APIs" for pair in scene.proxies if pair.new_slot != serving]
+    refusals.refuse(what, reasons, "finish the upgrade first: saltus runs")
+    question = f"Give up the way back to {scene.source}? Its machines and the frozen databases are removed for good."
+    return _plan("accept", scene, (rollback.ask(question), rollback.accept(scene)))
+
+
+def _upgrade_scene(cloud: Cloud, facts: Facts, catalog: Catalog, target: str) -> Scene:
+    target = catalog.releases.get(target).name
+    reasons = [*refusals.of_shape(cloud), *refusals.of_facts(cloud, facts)]
+    slot = serving_slot(cloud, facts)
+    source = _release_of_slot(cloud, facts, slot) if slot else None
+    if slot and source is None:
+        reasons.append(
+            "what release the control plane runs is unknown: its machines do not say what they are deployed as"
+        )
+    if source:
+        reasons += [
+            *refusals.of_hop(source, target, catalog.releases),
+            *refusals.of_schemas(cloud, facts, source, catalog.services),
+        ]
+    if FROZEN in facts.backups:
+        reasons.append("an earlier upgrade is neither accepted nor rolled back: its frozen backup is still there")
+    refusals.refuse(
+        f"the cloud {cloud.name} cannot go to {target} now",
+        reasons,
+        "mend each of these, then plan again; nothing was touched",
+    )
+    assert slot is not None
+    assert source is not None
+    return _scene(cloud, facts, catalog, source, target, slot)
+
+
+def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str) -> Scene:
+    """The scene of the upgrade that was begun: the older release's slot is the old one."""
+    reasons = list(refusals.of_shape(cloud))
+    by_slot = {slot: _release_of_slot(cloud, facts, slot) for slot in ("a", "b")}
+    if FROZEN not in facts.backups:
+        reasons.append("there is no frozen backup: no upgrade has reached its window, or it was accepted")
+    missing = [slot for slot, release in by_slot.items() if release is None]
+    if missing:
+        reasons.append(f"slot {' and '.join(missing)} has no machines")
+    refusals.refuse(what, reasons, "see what has run: saltus runs")
+    a, b = by_slot["a"], by_slot["b"]
+    assert a is not None
+    assert b is not None
+    old: Slot = "b" if catalog.releases.is_newer(a, b) else "a"
+    source, target = by_slot[old], by_slot[other(old)]
+    assert source is not None
+    assert target is not None
+    return _scene(cloud, facts, catalog, source, target, old)
+
+
+def _release_of_slot(cloud: Cloud, facts: Facts, slot: str) -> str | None:
+    names = [f"{node.name}-{slot}" for node in slotted(cloud, "keystone.server")]
+    found = {facts.machines[name].release for name in names if name in facts.machines}
+    return found.pop() if len(found) == 1 else None
+
+
+def _scene(cloud: Cloud, facts: Facts, catalog: Catalog, source: str, target: str, old: Slot) -> Scene:
+    return make_scene(
+        cloud,
+        facts,
+        source=source,
+        target=target,
+        old_slot=old,
+        roles=catalog.roles,
+        services=catalog.services,
+        releases=catalog.releases,
+    )
+
+
+def _plan(name: str, scene: Scene, stages: tuple[Stage, ...]) -> Plan:
+    return Plan(
+        name=name, cloud=scene.cloud, source=scene.source, target=scene.target, facts=scene.facts, stages=stages
+    )

@@ -1,0 +1,98 @@
+"""From model, catalogue and facts to the scene that pipelines write their stages from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from saltus.catalog.releases import Releases
+from saltus.catalog.roles import Roles
+from saltus.catalog.services import Services
+from saltus.model.cloud import Cloud, Node
+from saltus.pipelines.scene import Pair, Scene, ServiceHop
+from saltus.planner.facts import Facts
+from saltus.planner.images import image_of
+
+Slot = Literal["a", "b"]
+
+
+def serving_slot(cloud: Cloud, facts: Facts) -> Slot | None:
+    """The slot whose proxy holds the virtual address; a proxy of slot x passes on to the control nodes of slot x."""
+    for name, machine in facts.machines.items():
+        if machine.holds_vip and machine.slot in ("a", "b") and cloud.machine(name).slot == machine.slot:
+            return machine.slot  # type: ignore[return-value]
+    return None
+
+
+def slotted(cloud: Cloud, role: str) -> tuple[Node, ...]:
+    return tuple(node for node in cloud.with_role(role) if node.slots is not None)
+
+
+def other(slot: Slot) -> Slot:
+    return "b" if slot == "a" else "a"
+
+
+def make_scene(
+    cloud: Cloud,
+    facts: Facts,
+    *,
+    source: str,
+    target: str,
+    old_slot: Slot,
+    roles: Roles,
+    services: Services,
+    releases: Releases,
+) -> Scene:
+    """The hop of `cloud` from `old_slot` on `source` to the other slot on `target`."""
+    new_slot = other(old_slot)
+
+    def pair(node: Node) -> Pair:
+        return Pair(
+            node=node.name,
+            old=f"{node.name}-{old_slot}",
+            new=f"{node.name}-{new_slot}",
+            new_slot=new_slot,
+            image=image_of(node, target, roles, releases).name,
+        )
+
+    def hop(name: str) -> ServiceHop:
+        service = services.get(name)
+        heads = services.heads(name, target)
+        return ServiceHop(
+            name=name,
+            commands=services.db_sync(name, source, target),
+            heads=heads,
+            needs_db_sync=any(facts.schemas.get(database) != versions for database, versions in heads.items()),
+            starts_early=any(role.starts_early for role in roles.roles if role.service == name),
+            after=tuple(other for other in service.depends_on if other in cloud.services),
+        )
+
+    rehearsal = cloud.rehearsal
+    assert rehearsal is not None, "refusals.py has looked for it"
+    proxy = slotted(cloud, "haproxy.proxy")[0]
+    in_cloud = [service.name for service in services.services if service.name in cloud.services]
+    assert proxy.slots is not None
+    return Scene(
+        cloud=cloud.name,
+        source=source,
+        target=target,
+        control=tuple(pair(node) for node in slotted(cloud, "keystone.server")),
+        proxies=tuple(pair(node) for node in slotted(cloud, "haproxy.proxy")),
+        database=cloud.with_role("mariadb.server")[0].name,
+        databases=tuple(sorted(database.name for database in cloud.databases)),
+        rehearsal=rehearsal.name,
+        rehearsal_address=str(rehearsal.address),
+        rehearsal_image=image_of(rehearsal, target, roles, releases).name,
+        vip=str(cloud.networks.management.vip),
+        new_proxy_address=str(proxy.slots[new_slot]),
+        computes=tuple(node.name for node in cloud.with_role("nova.compute")),
+        services=tuple(hop(name) for name in in_cloud),
+        facts=binding_facts(facts),
+    )
+
+
+def binding_facts(facts: Facts) -> dict[str, str]:
+    """What must still hold when the plan runs, as `{fact: value}` in words an operator reads."""
+    found = {f"{name} is deployed as": machine.release or "unknown" for name, machine in facts.machines.items()}
+    found |= {"virtual address at": name for name, machine in facts.machines.items() if machine.holds_vip}
+    found |= {f"schema of {database}": " ".join(versions) for database, versions in facts.schemas.items()}
+    return dict(sorted(found.items()))

@@ -1,0 +1,91 @@
+"""What a run came to: the report as data. Renderers stand beside it; `commands/reporting.py` fills it from the journal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+What = Literal["read", "write", "ping"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepLine(_Data):
+    id: str
+    title: str
+    status: str
+    seconds: float | None
+    summary: str = ""
+
+
+class StageLine(_Data):
+    """One stage as it went. `impact` is what the plan said; `outage_s` is what the watcher measured in it."""
+
+    id: str
+    title: str
+    impact: str
+    way_back: str
+    status: str
+    seconds: float | None
+    outage_s: float
+    """The longest outage of any API that began in this stage."""
+    steps: tuple[StepLine, ...]
+
+
+class Watched(_Data):
+    """What the watcher counted of one API method class, or of one instance's pings, over the whole run."""
+
+    target: str
+    what: What
+    asked: int
+    lost: int
+    outage_s: float
+    longest_s: float
+
+
+class Outage(_Data):
+    target: str
+    what: What
+    started: datetime
+    seconds: float | None
+    step: str | None
+
+
+class Answer(_Data):
+    """Who answered a gate."""
+
+    gate: str
+    answer: Literal["approved", "rejected"]
+    by: str
+    at: datetime
+    comment: str = ""
+
+
+class Report(_Data):
+    """Everything that is worth keeping of one run."""
+
+    format: Literal[1] = 1
+    run: str
+    plan: str
+    name: str
+    cloud: str
+    source: str
+    target: str
+    status: str
+    reason: str
+    started: datetime | None
+    seconds: float | None
+    stages: tuple[StageLine, ...]
+    versions: dict[str, tuple[str | None, str | None]]
+    """{component: (version before, version after)}."""
+    watched: tuple[Watched, ...]
+    outages: tuple[Outage, ...]
+    answers: tuple[Answer, ...]
+    highlights: tuple[str, ...]
+    """Facts in sentences: the instance that was booted, what the comparison of lists said."""
+    way_back: str
+    """How to roll back from here, or why there is nothing to roll back."""

@@ -1,0 +1,159 @@
+"""Passwords and keys, outside the tree: a YAML file that only its owner reads. The model names each by its path."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets as random
+import stat
+import string
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saltus.errors import OperatorError
+from saltus.model.cloud import Cloud
+
+Secret = str | dict[str, str]
+"""A password, or a set of numbered keys: `{"0": ..., "1": ...}`."""
+
+KEY_SETS = ("fernet", "credential")
+"""Keystone's key repositories. The highest number is the primary key, 0 the staged one (keystone: fernet-token-faq)."""
+
+HEAT_KEY = "heat_encryption"
+"""heat's auth_encryption_key; heat refuses to start unless it has exactly 32 characters."""
+
+ALPHABET = string.ascii_letters + string.digits
+"""Of passwords. They stand in URLs and INI files, so nothing in them needs quoting."""
+
+
+class SecretsUnreadable(OperatorError):
+    """The store is missing, is open to others, or is not what we wrote."""
+
+
+def required_secrets(cloud: Cloud) -> list[str]:
+    """The paths that the roles of the cloud name: `database:nova`, `service:nova`, `rabbitmq`, `fernet`, ..."""
+    return sorted({path for node in cloud.nodes for path in node.secrets})
+
+
+class SecretStore:
+    """The secrets of one cloud, in `<directory>/<cloud>.yml`. Nothing here prints a value."""
+
+    def __init__(self, directory: Path, cloud: str) -> None:
+        self.path = Path(directory) / f"{cloud}.yml"
+
+    def __repr__(self) -> str:
+        return f"SecretStore({str(self.path)!r})"
+
+    def generate(self, cloud: Cloud) -> list[str]:
+        """Write at random what `cloud` needs and the store lacks; what is there stays. Returns the paths written."""
+        content = self._load() if self.path.exists() else {}
+        written = []
+        for path in required_secrets(cloud):
+            if _find(content, path) is None:
+                _put(content, path, _random(path))
+                written.append(path)
+        if written:
+            self._save(content)
+        return written
+
+    def missing(self, paths: Iterable[str]) -> list[str]:
+        """Those of `paths` that the store does not have; all of them when it does not exist."""
+        content = self._load() if self.path.exists() else {}
+        return [path for path in paths if not _find(content, path)]
+
+    def tree(self, paths: Iterable[str]) -> dict[str, Any]:
+        """The secrets at `paths` and no others, nested as in the pillar: `{"database": {"nova": ...}}`."""
+        content, absent = self._load(), []
+        wanted: dict[str, Any] = {}
+        for path in paths:
+            value = _find(content, path)
+            if value is None:
+                absent.append(path)
+            else:
+                _put(wanted, path, value)
+        if absent:
+            raise SecretsUnreadable(
+                what=f"the secret store {self.path} has no {', '.join(absent)}",
+                because="a role of the model needs it",
+                do="add it to the store by hand, or for a lab: saltus lab up, which writes what is missing",
+            )
+        return wanted
+
+    def get(self, path: str) -> Secret:
+        value: Any = self.tree([path])
+        for key in path.split(":"):
+            value = value[key]
+        return value  # type: ignore[no-any-return]
+
+    def values(self) -> frozenset[str]:
+        """Every value, for the redactor of logs and output."""
+        return frozenset(_strings(self._load())) if self.path.exists() else frozenset()
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                if mode & 0o077:
+                    raise SecretsUnreadable(
+                        what=f"the secret store {self.path} was not read",
+                        because=f"its mode is {mode:04o}: others than its owner can read or change it",
+                        do=f"chmod 600 {self.path}; if the machine has other users, change the passwords too",
+                    )
+                content = yaml.safe_load(file)
+        except OSError as exc:
+            raise SecretsUnreadable(
+                what=f"the secret store {self.path} cannot be read",
+                because=str(exc.strerror),
+                do="for a lab: saltus lab up writes it; for another cloud: put its passwords there, mode 0600",
+            ) from exc
+        except yaml.YAMLError:
+            # The parser's own message quotes the line, and with it the secret; so it is not chained either.
+            raise SecretsUnreadable(
+                what=f"the secret store {self.path} cannot be read",
+                because="it is not valid YAML",
+                do="open it in an editor, or restore it from where it is kept safe",
+            ) from None
+        return content if isinstance(content, dict) else {}
+
+    def _save(self, content: Mapping[str, Any]) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            yaml.safe_dump(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+
+def _random(path: str) -> Secret:
+    if path in KEY_SETS:
+        return {number: base64.urlsafe_b64encode(random.token_bytes(32)).decode() for number in ("0", "1")}
+    return "".join(random.choice(ALPHABET) for _ in range(32 if path == HEAT_KEY else 24))
+
+
+def _find(content: Mapping[str, Any], path: str) -> Any:
+    at: Any = content
+    for key in path.split(":"):
+        if not isinstance(at, Mapping):
+            return None
+        at = at.get(key)
+    return at
+
+
+def _put(content: dict[str, Any], path: str, value: object) -> None:
+    *above, last = path.split(":")
+    for key in above:
+        content = content.setdefault(key, {})
+    content[last] = value
+
+
+def _strings(value: object) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif value is not None:
+        yield str(value)

@@ -152,7 +152,7 @@ def read_wheel(path: Path) -> dict[str, Chain]:
 
 
 def describe(chain: Chain) -> dict[str, object]:
-    """One release's entry: the heads as `schemas.py` spells versions, and where each sqlalchemy-migrate chain begins."""
+    """One release: the heads as `schemas.py` spells versions, and where each sqlalchemy-migrate chain begins."""
     entry: dict[str, object] = {"package": chain.package}
     if chain.scripts:
         entry["heads"] = chain.heads()

@@ -106,7 +106,7 @@ def seed() -> Stage:
         way_back="saltus lab down --destroy",
         steps=(
             Step(
-                id="seed/tenant", title="Create the tenant's project, networks, images and stack", action=SeedTenant()
+                id="seed/tenant", title="Create the tenant's project, networks and images", action=SeedTenant()
             ),
         ),
     )

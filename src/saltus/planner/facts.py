@@ -1,4 +1,4 @@
-"""What is: the facts of a running cloud, as a plan is made from them. `commands/gathering.py` gathers them through Salt."""
+"""What is: the facts of a running cloud that a plan is made from. `commands/gathering.py` gathers them through Salt."""
 
 from __future__ import annotations
 

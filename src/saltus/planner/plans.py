@@ -66,7 +66,7 @@ def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_write
         (
             rollback.prepare(scene, discard_writes=discard_writes),
             rollback.ask(
-                f"Take {scene.cloud} back to {scene.source}? What is written through {scene.target} from here on is lost."
+                f"Take {scene.cloud} back to {scene.source}? What is written through {scene.target} is then lost."
             ),
             rollback.roll_back(scene, discard_writes=discard_writes),
             rollback.verify(scene),
@@ -92,7 +92,7 @@ def _upgrade_scene(cloud: Cloud, facts: Facts, catalog: Catalog, target: str) ->
     source = _release_of_slot(cloud, facts, slot) if slot else None
     if slot and source is None:
         reasons.append(
-            "what release the control plane runs is unknown: its machines do not say what they are deployed as"
+            "the release of the control plane is unknown: its machines do not say what they are deployed as"
         )
     if source:
         reasons += [

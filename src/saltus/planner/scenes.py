@@ -93,6 +93,7 @@ def make_scene(
 def binding_facts(facts: Facts) -> dict[str, str]:
     """What must still hold when the plan runs, as `{fact: value}` in words an operator reads."""
     found = {f"{name} is deployed as": machine.release or "unknown" for name, machine in facts.machines.items()}
-    found |= {"virtual address at": name for name, machine in facts.machines.items() if machine.holds_vip}
+    holders = [name for name, machine in facts.machines.items() if machine.holds_vip]
+    found["virtual address at"] = " ".join(holders) or "nobody"
     found |= {f"schema of {database}": " ".join(versions) for database, versions in facts.schemas.items()}
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""What a run came to: the report as data. Renderers stand beside it; `commands/reporting.py` fills it from the journal."""
+"""What a run came to, as data. Renderers stand beside it; `commands/reporting.py` fills it from the journal."""
 
 from __future__ import annotations
 

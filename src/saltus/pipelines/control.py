@@ -35,7 +35,7 @@ def prepare(scene: Scene) -> Stage:
         yield Step(
             id=f"prepare/image-{pair.node}",
             title=f"Build the image {pair.image}",
-            action=BuildImage(image=pair.image),
+            action=BuildImage(image=pair.image, node=pair.node, release=scene.target),
             lane=lane,
         )
         yield Step(
@@ -65,10 +65,13 @@ def prepare(scene: Scene) -> Stage:
                 Step(
                     id=f"prepare/start-{pair.node}",
                     title=f"Start what {pair.new} may start before the window",
-                    action=StartServices(machine=pair.new, services=() if pair in scene.proxies else early),
+                    action=StartServices(machine=pair.new, wait=False)
+                    if pair in scene.proxies
+                    else StartServices(machine=pair.new, services=early),
                     lane=pair.node,
                 )
                 for pair in scene.pairs
+                if early or pair in scene.proxies
             ),
             *(
                 Step(
@@ -142,12 +145,12 @@ def real_upgrade(scene: Scene) -> Stage:
             Step(
                 id="real-upgrade/lists",
                 title="Ask the new APIs, before anybody else can",
-                action=ListApis(auth_host=scene.new_proxy_address, label="behind-new-proxy"),
+                action=ListApis(auth_host=scene.new_proxy_address, label="new-proxy", behind=scene.vip),
             ),
             Step(
                 id="real-upgrade/compare",
                 title="Compare them with the lists taken before",
-                action=CompareLists(before="source", after="behind-new-proxy"),
+                action=CompareLists(before="source", after="new-proxy"),
             ),
             *(
                 Step(

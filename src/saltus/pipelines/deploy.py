@@ -25,7 +25,7 @@ class Place:
     roles: tuple[str, ...]
 
 
-def images(places: tuple[Place, ...]) -> Stage:
+def images(places: tuple[Place, ...], release: str) -> Stage:
     """Every image once. Two are built at a time: more would only wait for one another."""
     names: dict[str, str] = {}
     for place in places:
@@ -39,10 +39,10 @@ def images(places: tuple[Place, ...]) -> Stage:
             Step(
                 id=f"images/{image}",
                 title=f"Build the image {image}",
-                action=BuildImage(image=image),
+                action=BuildImage(image=image, node=node, release=release),
                 lane=f"lane-{number % 2}",
             )
-            for number, image in enumerate(names)
+            for number, (image, node) in enumerate(names.items())
         ),
     )
 
@@ -104,9 +104,5 @@ def seed() -> Stage:
         title="A tenant moves in",
         impact=Impact.NONE,
         way_back="saltus lab down --destroy",
-        steps=(
-            Step(
-                id="seed/tenant", title="Create the tenant's project, networks and images", action=SeedTenant()
-            ),
-        ),
+        steps=(Step(id="seed/tenant", title="Create the tenant's project, networks and images", action=SeedTenant()),),
     )

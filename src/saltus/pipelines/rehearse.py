@@ -70,7 +70,12 @@ def rehearse(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
         impact=Impact.NONE,
         way_back=f"nothing to undo: {upg} reaches nothing of the cloud, and destroying it removes the clone",
         steps=(
-            step("image", f"Build the image of {upg}", BuildImage(image=scene.rehearsal_image), "machine"),
+            step(
+                "image",
+                f"Build the image of {upg}",
+                BuildImage(image=scene.rehearsal_image, node=upg, release=scene.target),
+                "machine",
+            ),
             step(
                 "machine",
                 f"Create {upg}, isolated",
@@ -79,7 +84,7 @@ def rehearse(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
                 ),
                 "machine",
             ),
-            step("configure", f"Configure {upg}", ApplyState(target=upg, states=("saltus.configured",)), "machine"),
+            step("configure", f"Configure {upg}", ApplyState(target=upg), "machine"),
             step(
                 "backup",
                 f"Back up the databases of {scene.database}, while they serve",

@@ -32,6 +32,9 @@ class BuildImage(ActionBase):
 
     kind: Literal["image.build"] = "image.build"
     image: str
+    node: str
+    """A node that is built from it: its roles say which packages."""
+    release: str
 
 
 class CreateMachine(ActionBase):
@@ -106,6 +109,8 @@ class StartServices(ActionBase):
     kind: Literal["services.start"] = "services.start"
     machine: str
     services: tuple[str, ...] = ()
+    wait: bool = True
+    """False for a proxy that is started before what it passes requests on to."""
     timeout_s: float = 300
 
 
@@ -202,6 +207,9 @@ class ListApis(ActionBase):
     kind: Literal["api.list"] = "api.list"
     auth_host: str
     label: str
+    behind: str | None = None
+    """The address that stands in keystone's catalogue, where `auth_host` is not yet behind it: all requests that would
+    go there go to `auth_host`."""
 
 
 class CompareLists(ActionBase):

@@ -91,9 +91,7 @@ def _upgrade_scene(cloud: Cloud, facts: Facts, catalog: Catalog, target: str) ->
     slot = serving_slot(cloud, facts)
     source = _release_of_slot(cloud, facts, slot) if slot else None
     if slot and source is None:
-        reasons.append(
-            "the release of the control plane is unknown: its machines do not say what they are deployed as"
-        )
+        reasons.append("the release of the control plane is unknown: its machines do not say what they are deployed as")
     if source:
         reasons += [
             *refusals.of_hop(source, target, catalog.releases),

@@ -61,7 +61,7 @@ def make_scene(
             name=name,
             commands=services.db_sync(name, source, target),
             heads=heads,
-            needs_db_sync=any(facts.schemas.get(database) != versions for database, versions in heads.items()),
+            needs_db_sync=any(set(facts.schemas.get(name, ())) != set(versions) for name, versions in heads.items()),
             starts_early=any(role.starts_early for role in roles.roles if role.service == name),
             after=tuple(other for other in service.depends_on if other in cloud.services),
         )

@@ -1,0 +1,50 @@
+"""What performers stand on: one cloud, its catalogue, and the ports through which it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saltus.fleet.port import Fleet, Job, values
+from saltus.machines.images import ImageStore
+from saltus.machines.provider import FileContent, Provider
+from saltus.runner.performer import StepContext
+from saltus.verify.connection import Login
+
+from saltus.model.cloud import Cloud
+from saltus.planner.facts import Facts
+from saltus.planner.plans import Catalog
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Real things, wired together by `commands/`; tests hand in the public fakes."""
+
+    cloud: Cloud
+    catalog: Catalog
+    provider: Provider
+    images: ImageStore
+    fleet: Fleet
+    minion_files: Callable[[str, dict[str, str | None]], dict[str, FileContent]]
+    """(minion id, grains) -> the files that let a new machine's minion join, its key accepted."""
+    forget_minion: Callable[[str], None]
+    login: Callable[[str], Login]
+    """host -> how to log in to the cloud's APIs there."""
+    gather: Callable[[], Facts]
+    lists: Path
+    """Where kept API lists of this cloud lie, `<label>.json`."""
+    master_transfer: Path
+    """A directory that the Salt master serves and minions can send files to: clones of databases pass through it."""
+
+    def call(
+        self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object
+    ) -> Any:
+        """Call one Salt function on one machine and return its value. The jid is in the journal before it is awaited."""
+
+        def noted(job: Job) -> None:
+            context.note({"jid": job.jid})
+
+        returns = self.fleet.call([machine], function, *args, kwargs=kwargs or None, timeout_s=timeout_s, on_job=noted)
+        return values(returns)[machine]

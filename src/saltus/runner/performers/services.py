@@ -1,0 +1,69 @@
+"""Performers of what is done to services: stop, start, prepare, and the switch of the virtual address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saltus.runner.performer import Outcome, StepContext
+
+from saltus.errors import OperatorError
+from saltus.plan.actions import PrepareStart, StartServices, StopServices, SwitchProxy
+from saltus.runner.performers.ground import Ground
+
+
+@dataclass(frozen=True)
+class ServiceStopper:
+    ground: Ground
+
+    def perform(self, action: StopServices, context: StepContext) -> Outcome:
+        states = self.ground.call(context, action.machine, "saltus_node.stop", list(action.services))
+        return Outcome(f"{len(states)} units stopped on {action.machine}", {"units": states})
+
+
+@dataclass(frozen=True)
+class ServiceStarter:
+    ground: Ground
+
+    def perform(self, action: StartServices, context: StepContext) -> Outcome:
+        call, services = self.ground.call, list(action.services)
+        units = call(context, action.machine, "saltus_node.start", services)
+        if not action.wait:
+            return Outcome(f"{len(units)} units started on {action.machine}", {"units": units})
+        context.say(f"waiting until the APIs of {action.machine} answer")
+        seconds = call(
+            context,
+            action.machine,
+            "saltus_node.wait_apis",
+            services,
+            action.timeout_s,
+            timeout_s=action.timeout_s + 30,
+        )
+        answered = ", ".join(f"{api} {after} s" for api, after in seconds.items()) or "no API to wait for"
+        return Outcome(f"{len(units)} units started; {answered}", {"answered_after_s": seconds})
+
+
+@dataclass(frozen=True)
+class StartPreparer:
+    ground: Ground
+
+    def perform(self, action: PrepareStart, context: StepContext) -> Outcome:
+        done = self.ground.call(context, action.machine, "saltus_node.prepare_start")
+        return Outcome(f"{action.machine} is prepared", {"prepared": done})
+
+
+@dataclass(frozen=True)
+class ProxySwitcher:
+    """The address is left first and taken then: two machines that both have it would both answer."""
+
+    ground: Ground
+
+    def perform(self, action: SwitchProxy, context: StepContext) -> Outcome:
+        self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
+        taken = self.ground.call(context, action.take, "saltus_node.take_vip", timeout_s=60)
+        if taken["vip"] != action.address:
+            raise OperatorError(
+                what=f"{action.take} took the address {taken['vip']}, not {action.address}",
+                because="the model has changed since the plan was made",
+                do="make a new plan, or put the model back",
+            )
+        return Outcome(f"{action.address} is at {action.take}")

@@ -41,7 +41,7 @@ class Ground:
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object
     ) -> Any:
-        """Call one Salt function on one machine and return its value. The jid is in the journal before it is awaited."""
+        """Call one Salt function on one machine and return its value; the jid is journalled before it is awaited."""
 
         def noted(job: Job) -> None:
             context.note({"jid": job.jid})

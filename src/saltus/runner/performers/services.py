@@ -58,7 +58,9 @@ class ProxySwitcher:
     ground: Ground
 
     def perform(self, action: SwitchProxy, context: StepContext) -> Outcome:
-        self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
+        leaving = self.ground.provider.get(action.leave)
+        if leaving is not None and leaving.is_running:
+            self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
         taken = self.ground.call(context, action.take, "saltus_node.take_vip", timeout_s=60)
         if taken["vip"] != action.address:
             raise OperatorError(

@@ -1,0 +1,71 @@
+"""From a running cloud to the facts that plans are made from: machines from their provider, the rest through Salt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from saltus.fleet.port import Fleet
+from saltus.machines.provider import Machine, Provider
+from saltus.model.cloud import Cloud
+from saltus.planner.facts import Facts, MachineFacts
+
+CALL_TIMEOUT_S = 60.0
+
+
+def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
+    """What is, now. A machine that is off or silent is part of the answer, not an error."""
+    known = {machine.name for machine in cloud.machines()}
+    machines = {machine.name: machine for machine in provider.list() if machine.name in known}
+    running = sorted(name for name, machine in machines.items() if machine.is_running)
+    node_of = {name: cloud.node_of(name) for name in machines}
+    proxies = [name for name in running if node_of[name].runs("haproxy.proxy")]
+    databases = [name for name in running if node_of[name].runs("mariadb.server") and not node_of[name].rehearsal]
+
+    def ask(target: list[str], function: str, *args: object) -> dict[str, Any]:
+        if not target:
+            return {}
+        returns = fleet.call(target, function, *args, timeout_s=CALL_TIMEOUT_S, lenient=True)
+        return {minion: answer.value for minion, answer in returns.items() if answer.worked}
+
+    with ThreadPoolExecutor(4) as pool:
+        versions = pool.submit(ask, running, "saltus_node.versions")
+        disks = pool.submit(ask, running, "saltus_node.disk")
+        vips = pool.submit(ask, proxies, "saltus_node.has_vip")
+        schemas = pool.submit(ask, databases, "saltus_mariadb.schema_versions")
+        backups = pool.submit(ask, databases, "saltus_mariadb.list_backups")
+    return Facts(
+        machines={
+            name: _machine(machine, versions.result(), disks.result(), vips.result())
+            for name, machine in sorted(machines.items())
+        },
+        schemas=_schemas(schemas.result()),
+        backups=tuple(sorted(label for found in backups.result().values() for label in found)),
+    )
+
+
+def _machine(
+    machine: Machine, versions: Mapping[str, Any], disks: Mapping[str, Any], vips: Mapping[str, Any]
+) -> MachineFacts:
+    labels = machine.spec.labels
+    free = [disk["free_bytes"] for disk in disks.get(machine.name, {}).values()]
+    return MachineFacts(
+        node=labels.get("node", machine.name),
+        slot=labels.get("slot") or None,
+        release=labels.get("release"),
+        running=machine.is_running,
+        answers=machine.name in versions,
+        versions=versions.get(machine.name, {}),
+        free_bytes=min(free) if free else None,
+        holds_vip=bool(vips.get(machine.name)),
+    )
+
+
+def _schemas(found: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        database: tuple(sorted(str(version) for version in versions))
+        for schemas in found.values()
+        for database, versions in sorted(schemas.items())
+        if versions
+    }

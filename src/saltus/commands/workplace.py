@@ -1,0 +1,125 @@
+"""The one place where real objects are wired together: settings in, cloud, machines, fleet and journal out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saltus.commands.gathering import gather_facts
+from saltus.commands.settings import Settings
+from saltus.fleet.keys import MinionKeys
+from saltus.fleet.live import SaltFleet
+from saltus.fleet.master import Master, MasterSettings
+from saltus.journal.redactor import Redactor
+from saltus.journal.store import Journal
+from saltus.machines.images import ImageStore
+from saltus.machines.network import Bridge
+from saltus.machines.nspawn import NspawnProvider
+from saltus.machines.provider import FileContent
+from saltus.model.cloud import Cloud
+from saltus.model.load import read_cloud
+from saltus.model.secrets import SecretStore
+from saltus.planner.facts import Facts
+from saltus.planner.plans import Catalog
+from saltus.runner.performers.ground import Ground
+from saltus.verify.connection import Login
+
+
+class Workplace:
+    """Everything that a command may need, made when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @functools.cached_property
+    def catalog(self) -> Catalog:
+        return Catalog.load()
+
+    @functools.cached_property
+    def cloud(self) -> Cloud:
+        """The model, checked against the catalogue. Raises ModelRefused with every mistake."""
+        releases, roles = self.catalog.releases.releases, self.catalog.roles.roles
+        return read_cloud(
+            self.settings.model,
+            known_releases=[name for release in releases for name in (release.name, release.series)],
+            known_roles={role.role: [database.name for database in role.databases] for role in roles},
+        )
+
+    @functools.cached_property
+    def secrets(self) -> SecretStore:
+        return SecretStore(self.settings.secrets, self.cloud.name)
+
+    @functools.cached_property
+    def journal(self) -> Journal:
+        self.settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Journal(self.settings.journal_url, redactor=Redactor(self.secrets.values()))
+
+    @functools.cached_property
+    def images(self) -> ImageStore:
+        return ImageStore(self.settings.images)
+
+    @functools.cached_property
+    def provider(self) -> NspawnProvider:
+        networks = self.cloud.networks
+        management, external = networks.management, networks.external
+        return NspawnProvider(
+            self.settings.machines,
+            self.images,
+            bridge=Bridge(f"br-{self.cloud.name}"[:15], f"{management.master}/{management.cidr.prefixlen}"),
+            external=Bridge(f"bx-{self.cloud.name}"[:15], f"{external.host}/{external.cidr.prefixlen}"),
+        )
+
+    @functools.cached_property
+    def master_settings(self) -> MasterSettings:
+        return MasterSettings(
+            directory=self.settings.salt,
+            formulas=self.settings.formulas,
+            address=str(self.cloud.networks.management.master),
+            pillar={"model_path": str(self.settings.model), "secrets_path": str(self.settings.secrets)},
+        )
+
+    @functools.cached_property
+    def master(self) -> Master:
+        return Master(self.master_settings)
+
+    @functools.cached_property
+    def fleet(self) -> SaltFleet:
+        return SaltFleet(self.master_settings.config)
+
+    @functools.cached_property
+    def ground(self) -> Ground:
+        keys = MinionKeys(self.master_settings)
+
+        def minion_files(minion_id: str, grains: Mapping[str, Any]) -> dict[str, FileContent]:
+            made = keys.minion_files(minion_id, grains=grains)
+            return {str(path): FileContent(text, mode) for path, (text, mode) in made.items()}
+
+        return Ground(
+            cloud=self.cloud,
+            catalog=self.catalog,
+            provider=self.provider,
+            images=self.images,
+            fleet=self.fleet,
+            minion_files=minion_files,
+            forget_minion=keys.remove,
+            login=self.login,
+            gather=self.gather,
+            lists=self.cloud_state / "lists",
+            master_transfer=self.cloud_state / "transfer",
+        )
+
+    @property
+    def cloud_state(self) -> Path:
+        """What is kept of this cloud between runs."""
+        return self.settings.state / "clouds" / self.cloud.name
+
+    def login(self, host: str) -> Login:
+        password = self.secrets.get("admin")
+        assert isinstance(password, str)
+        return Login(host=host, username="admin", project="admin", password=password, region=self.cloud.region)
+
+    def gather(self) -> Facts:
+        """The facts of the running cloud, through Salt. Raises NoMaster when there is no master."""
+        return gather_facts(self.cloud, self.provider, self.fleet)

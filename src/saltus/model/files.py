@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from saltus.model.mistakes import Mistakes, did_you_mean
 
 TOP_LEVEL = ("classes", "parameters", "applications", "environment", "exports")
 """What reclass itself reads of a file; anything else it passes over in silence."""
+
+
+REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -49,14 +53,23 @@ class TreeFiles:
     classes: dict[str, TreeFile]
 
     def origin(self, node: str, *keys: str) -> str:
-        """The file that has the last word on `parameters` at `keys` for `node`; the node's own when none has it."""
+        """The file that has the last word on `parameters` at `keys` for `node`; the node's own when none has it.
+
+        Where the value there is nothing but a reference, the file that has the last word on that.
+        """
         own = self.nodes[node]
         chain = [own, *reversed(list(self._classes_of(own, set())))]
         for depth in range(len(keys), 0, -1):
             for file in chain:
-                if _has(file.parameters, keys[:depth]):
-                    return file.shown
+                if (value := _at(file.parameters, keys[:depth])) is not None:
+                    reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+                    return self.origin(node, *reference[1].split(":")) if reference else file.shown
         return own.shown
+
+    def all_read(self, node: str) -> bool:
+        """No class that the node is made of is unknown or could not be parsed."""
+        files = [self.nodes[node], *self._classes_of(self.nodes[node], set())]
+        return all(name in self.classes or "${" in name for file in files for name in file.classes)
 
     def mentioning(self, text: str) -> list[str]:
         """The files in whose parameters `text` stands."""
@@ -135,9 +148,9 @@ def _absolute(reference: str, of: str, is_init: bool) -> str:
     return ".".join([*base, reference[dots:]])
 
 
-def _has(parameters: object, keys: tuple[str, ...]) -> bool:
+def _at(parameters: object, keys: tuple[str, ...]) -> object:
     for key in keys:
         if not isinstance(parameters, dict) or key not in parameters:
-            return False
+            return None
         parameters = parameters[key]
-    return True
+    return parameters

@@ -53,7 +53,7 @@ def read_cloud(
 
     if sections:
         common = check_same_cloud(sections, readings)
-        check_release(common, known_releases, readings)
+        check_release(sections, known_releases, readings)
         check_addresses(common, nodes, readings)
     check_roles(nodes, known_roles, readings)
     check_databases(served, known_roles, readings)

@@ -26,12 +26,27 @@ class Mistakes:
     that nobody may say that something is missing, since it may stand in what could not be read."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self._nodes: dict[tuple[str, str], list[str]] = {}
         self.incomplete = False
 
-    def add(self, where: str, mistake: str, *, incomplete: bool = False) -> None:
-        self.found.append(f"{where}: {mistake}")
+    def add(self, where: str, mistake: str, *, node: str | None = None, incomplete: bool = False) -> None:
+        """`node`: the one on which it was noticed, when `where` is a file that many nodes use."""
+        nodes = self._nodes.setdefault((where, mistake), [])
+        if node and node not in nodes and node not in where:
+            nodes.append(node)
         self.incomplete = self.incomplete or incomplete
+
+    @property
+    def found(self) -> list[str]:
+        """A line for each: the file, the nodes that have it from there, the mistake."""
+        return [f"{where}{_told(nodes)}: {mistake}" for (where, mistake), nodes in self._nodes.items()]
+
+
+def _told(nodes: list[str]) -> str:
+    if not nodes:
+        return ""
+    more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+    return f" ({', '.join(nodes[:3])}{more})"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -22,44 +22,46 @@ from saltus.model.mistakes import Mistakes
 LOOKUP_ERROR = re.compile(
     r"lookup error for reference '\$\{(?P<reference>[^}']+)\}' in parameter '(?P<parameter>[^']+)'"
 )
+QUOTED = re.compile(r'"([^"]+)"')
+UNDEFINED = "(undefined)"
 MISTAKES_PER_NODE = 50
 
 
 def resolve(
     path: Path, files: TreeFiles, overrides: Mapping[str, Any], mistakes: Mistakes
 ) -> dict[str, dict[str, Any]]:
-    """{node: its parameters} for every node that resolves. `overrides` have the last word on every node."""
+    """{node: its parameters} for every node that resolves. `overrides` have the last word on every node.
+
+    What a reference could not find stands as UNDEFINED in them, and `mistakes` has grown.
+    """
     if not overrides and not mistakes.found:
         try:
             return {node: _render(path, node) for node in sorted(files.nodes)}
         except ValueError:
             pass  # Asked again below, node by node and error by error.
     with _copy(path, files, overrides) as copy:
-        resolved = {}
-        for node in sorted(files.nodes):
-            parameters = _resolve_patiently(copy, node, files, mistakes)
-            if parameters is not None:
-                resolved[node] = parameters
-        return resolved
+        resolved = {node: _resolve_patiently(copy, node, files, mistakes) for node in sorted(files.nodes)}
+    return {node: parameters for node, parameters in resolved.items() if parameters is not None}
 
 
 def _resolve_patiently(copy: Path, node: str, files: TreeFiles, mistakes: Mistakes) -> dict[str, Any] | None:
-    for attempt in range(MISTAKES_PER_NODE):
+    own = files.nodes[node].shown
+    for _ in range(MISTAKES_PER_NODE):
         try:
-            parameters = _render(copy, node)
-            return None if attempt else parameters
+            return _render(copy, node)
         except ValueError as exc:
-            missing = LOOKUP_ERROR.search(str(exc))
+            text = str(exc).removeprefix(f"Error while rendering {node}: ").rstrip(".")
+            missing = LOOKUP_ERROR.search(text)
             if not missing:
-                text = str(exc).removeprefix(f"Error while rendering {node}: ")
-                mistakes.add(files.nodes[node].shown, f"reclass cannot resolve it: {text}", incomplete=True)
+                where = [file for reference in QUOTED.findall(text) for file in files.mentioning(f"${{{reference}}}")]
+                mistakes.add([*where, own][0], f"reclass cannot resolve it: {text}", node=node, incomplete=True)
                 return None
-            reference = missing["reference"]
-            where = files.mentioning(f"${{{reference}}}") or [files.nodes[node].shown]
-            mistakes.add(
-                where[0], f"{missing['parameter']} is ${{{reference}}}, which nothing defines", incomplete=True
-            )
-            _put(copy / "nodes" / f"{node}.yml", reference.split(":"), "")
+            reference, of = missing["reference"], missing["parameter"].replace(".", ":")
+            if files.all_read(node):
+                where = files.mentioning(f"${{{reference}}}")
+                mistake = f"{of} is ${{{reference}}}, which nothing defines"
+                mistakes.add([*where, own][0], mistake, node=node, incomplete=True)
+            _put(copy / "nodes" / f"{node}.yml", reference.split(":"), UNDEFINED)
     return None
 
 

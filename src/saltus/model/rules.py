@@ -30,16 +30,21 @@ def check_same_cloud(sections: Mapping[str, CloudSection], readings: list[Readin
         if section is None or section == common:
             continue
         for key in CloudSection.model_fields:
-            if getattr(section, key) != getattr(common, key):
-                reading.wrong(("cloud", key), f"cloud:{key} differs from that of the other nodes")
+            own, others = getattr(section, key), getattr(common, key)
+            if own != others and isinstance(own, str):
+                reading.wrong(("cloud", key), f"cloud:{key} is {own!r}, but {others!r} on the other nodes")
+            elif own != others:
+                reading.wrong(("cloud", key), f"cloud:{key} is not as on the other nodes")
     return common
 
 
-def check_release(cloud: CloudSection, known: Collection[str] | None, readings: list[Reading]) -> None:
-    name = cloud.openstack_release
-    if known is not None and name.lower() not in known:
-        place = readings[0].files.origin(readings[0].node, "_param", "openstack_release")
-        readings[0].mistakes.add(place, f"the catalogue knows no release {name!r}{did_you_mean(name, known)}")
+def check_release(sections: Mapping[str, CloudSection], known: Collection[str] | None, readings: list[Reading]) -> None:
+    """Every release named is one that the catalogue knows."""
+    for reading in readings:
+        name = sections[reading.node].openstack_release if reading.node in sections else ""
+        if known is not None and name and name.lower() not in known:
+            mistake = f"the catalogue knows no release {name!r}{did_you_mean(name, known)}"
+            reading.wrong(("cloud", "openstack_release"), mistake)
 
 
 def check_addresses(cloud: CloudSection, nodes: Mapping[str, Node], readings: list[Reading]) -> None:
@@ -85,13 +90,14 @@ def check_roles(
                 reading.wrong(place, f"nothing is known of the role {role}{did_you_mean(role, known)}", incomplete=True)
     if not readings or readings[0].mistakes.incomplete:
         return
-    tree = "nodes"
-    for role in ALWAYS:
-        if role not in present:
-            readings[0].mistakes.add(tree, f"no node has the role {role}, which every cloud needs")
+    needed: dict[str, list[str]] = {role: ["every cloud"] for role in ALWAYS}
     for role, needs in NEEDED_BY.items():
-        for missing in (need for need in needs if role in present and need not in present and need not in ALWAYS):
-            readings[0].mistakes.add(tree, f"no node has the role {missing}, which {role} of {present[role]} needs")
+        for need in needs:
+            if role in present and need not in ALWAYS:
+                needed.setdefault(need, []).append(f"{role} ({present[role]})")
+    for role, by in needed.items():
+        if role not in present:
+            readings[0].mistakes.add("nodes", f"none has the role {role}, needed by {', '.join(by)}")
 
 
 def check_databases(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from saltus.model.cloud import CloudSection, Database, MachineSection, Node
 from saltus.model.files import TreeFiles
 from saltus.model.mistakes import Mistakes, did_you_mean
+from saltus.model.read import UNDEFINED
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -27,7 +28,8 @@ class Reading:
     mistakes: Mistakes
 
     def wrong(self, keys: tuple[str, ...], mistake: str, *, incomplete: bool = False) -> None:
-        self.mistakes.add(f"{self.files.origin(self.node, *keys)} ({self.node})", mistake, incomplete=incomplete)
+        where = self.files.origin(self.node, *keys)
+        self.mistakes.add(where, mistake, node=self.node, incomplete=incomplete)
 
 
 def read_cloud_section(reading: Reading) -> CloudSection | None:
@@ -111,12 +113,15 @@ def _secrets(reading: Reading, role: str, section: Mapping[str, Any]) -> Iterato
 
 def _section(reading: Reading, key: str, kind: type[Section]) -> Section | None:
     if not isinstance(reading.parameters.get(key), dict):
-        reading.wrong((), f"has no `{key}`", incomplete=True)
+        if reading.files.all_read(reading.node):
+            reading.wrong((), f"has no `{key}`", incomplete=True)
         return None
     try:
         return kind.model_validate(reading.parameters[key])
     except ValidationError as exc:
         for error in exc.errors():
+            if UNDEFINED in str(error["input"]) and error["type"] != "extra_forbidden":
+                continue  # Told already, where the reference stands.
             place = tuple(str(part) for part in error["loc"])
             reading.wrong((key, *place), _explain(":".join((key, *place)), error, kind), incomplete=True)
         return None
@@ -129,6 +134,6 @@ def _explain(place: str, error: Any, kind: type[BaseModel]) -> str:
         return f"there is no key {place}{did_you_mean(name, known)}"
     if error["type"] == "missing":
         return f"{place} is missing"
-    message = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
     shown = f", not {error['input']!r}" if isinstance(error["input"], str | int | float | bool) else ""
     return f"{place}: {message[0].lower()}{message[1:]}{shown}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
@@ -82,7 +83,7 @@ class Plan(BaseModel):
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Plan:
         ids = [step.id for step in self.steps()] + [s.gate.id for s in self.stages if s.gate]
-        twice = sorted({i for i in ids if ids.count(i) > 1})
+        twice = sorted(i for i, times in Counter(ids).items() if times > 1)
         if twice:
             raise ValueError(f"step and gate ids must be unique, but these stand twice: {', '.join(twice)}")
         return self

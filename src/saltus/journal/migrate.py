@@ -1,0 +1,22 @@
+"""Brings the journal's tables to the form that this version knows. Alembic does it; its scripts are in the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+HEAD = "0001"
+"""The newest of `migrations/versions/`: a journal that is there needs no alembic to be opened."""
+
+SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,69 @@
+"""Keeps secrets out of what is written down: known values, and what looks like a secret whoever it belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pydantic import JsonValue
+
+HIDDEN = "[hidden]"
+_MIN_LENGTH = 6
+"""Shorter values would tear holes into ordinary words; the model refuses such passwords outside the lab."""
+
+# Each keeps what stands before the secret, so that a reader still sees what was there.
+_PATTERNS = [
+    re.compile(r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(?=@)", re.IGNORECASE),
+    re.compile(r"(\bIDENTIFIED BY (?:PASSWORD )?)'[^']*'", re.IGNORECASE),
+    re.compile(
+        r"((?:password|passwd|secret|token|api[_-]?key|private[_-]?key|transport_url)[\"']?\s*[=:]\s*[\"']?)"
+        r"(?!\[hidden\])[^\s\"',;}]+",
+        re.IGNORECASE,
+    ),
+    re.compile(r"((?:x-(?:auth|subject|service)-token|authorization):?\s+(?:bearer\s+|basic\s+)?)\S+", re.IGNORECASE),
+    re.compile(r"()\bgAAAA[A-Za-z0-9_-]{40,}=*"),  # fernet: keystone's tokens, and what heat and cinder encrypt
+    re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # JSON web tokens
+]
+_HINTS = re.compile(r"://|pass|secret|token|key|transport_url|identified|authorization|gaaaa|eyj", re.IGNORECASE)
+
+
+class Redactor:
+    """Replaces every one of `values`, and what looks like a secret, by `[hidden]`.
+
+    Stands between every output and the journal, log, page and report. Knows the values while Saltus runs and writes
+    them nowhere.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        known = sorted({value for value in values if len(value) >= _MIN_LENGTH}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def knows_a_secret_in(self, text: str) -> bool:
+        return bool(self._known and self._known.search(text))
+
+    def text(self, text: str) -> str:
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        if _HINTS.search(text):
+            for pattern in _PATTERNS:
+                text = pattern.sub(rf"\1{HIDDEN}", text)
+        return text
+
+    def data(self, value: JsonValue) -> JsonValue:
+        """`value` with every string in it redacted; under a key that names a secret, all of it is."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.data(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(key): self._under(key, item) for key, item in value.items()}
+        return value
+
+    def _under(self, key: str, item: JsonValue) -> JsonValue:
+        if isinstance(item, str) and item and _SECRET_KEY.search(key):
+            return HIDDEN
+        return self.data(item)
+
+
+_SECRET_KEY = re.compile(r"(?:password|passwd|secret|token|api_?key|private_?key|transport_url)$", re.IGNORECASE)

@@ -1,0 +1,1 @@
+"""Who performs which kind of action, one module a kind of work."""

@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+from tests.verify.fake_cloud import FakeCloud
+
+
+@pytest.fixture
+def cloud() -> Iterator[FakeCloud]:
+    cloud = FakeCloud()
+    yield cloud
+    cloud.close()

@@ -55,6 +55,8 @@ class MachineSpec:
     """Runs guests: all capabilities, /dev/net/tun, and a second interface `ext0` on the tenants' bridge."""
     volumes: tuple[Volume, ...] = ()
     files: Mapping[str, FileContent] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What its owner wants to find again: node, slot, release. The provider only keeps them."""
     memory_bytes: int | None = None
     """A limit, where the provider can set one."""
 

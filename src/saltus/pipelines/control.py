@@ -26,6 +26,9 @@ from saltus.plan.actions import (
 FROZEN = "frozen"
 """The label of the backup that a rollback returns to."""
 
+BEFORE = "before"
+"""The label of the API lists taken just before the window."""
+
 
 def prepare(scene: Scene) -> Stage:
     """Build the idle slot: machines created, packages installed, configuration written, nothing that writes started."""
@@ -139,6 +142,11 @@ def real_upgrade(scene: Scene) -> Stage:
         + ("a" if first.new_slot == "b" else "b")
         + ", until saltus accept",
         steps=(
+            Step(
+                id="real-upgrade/lists-before",
+                title=f"Keep the API lists of {scene.source} as they are now",
+                action=ListApis(auth_host=scene.vip, label=BEFORE),
+            ),
             *stops,
             freeze,
             *chain(),
@@ -150,7 +158,7 @@ def real_upgrade(scene: Scene) -> Stage:
             Step(
                 id="real-upgrade/compare",
                 title="Compare them with the lists taken before",
-                action=CompareLists(before="source", after="new-proxy"),
+                action=CompareLists(before=BEFORE, after="new-proxy"),
             ),
             *(
                 Step(
@@ -188,7 +196,7 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
             Step(
                 id="verify/compare",
                 title="Compare them with the lists taken before",
-                action=CompareLists(before="source", after="target"),
+                action=CompareLists(before=BEFORE, after="target"),
             ),
             *boots,
             *(

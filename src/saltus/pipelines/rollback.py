@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saltus.pipelines.control import FROZEN
+from saltus.pipelines.control import BEFORE, FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
@@ -111,7 +111,7 @@ def verify(scene: Scene) -> Stage:
             Step(
                 id="verify/compare",
                 title="Compare them with the lists taken before the upgrade",
-                action=CompareLists(before="source", after="rolled-back"),
+                action=CompareLists(before=BEFORE, after="rolled-back"),
             ),
             *(
                 Step(

@@ -10,12 +10,11 @@ from typing import Any
 from saltus.fleet.port import Fleet, Job, values
 from saltus.machines.images import ImageStore
 from saltus.machines.provider import FileContent, Provider
-from saltus.runner.performer import StepContext
-from saltus.verify.connection import Login
-
 from saltus.model.cloud import Cloud
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
+from saltus.runner.performer import StepContext
+from saltus.verify.connection import Login
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saltus.runner.performer import Outcome, StepContext
-
 from saltus.errors import OperatorError
 from saltus.plan.actions import PrepareStart, StartServices, StopServices, SwitchProxy
+from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
 

@@ -17,6 +17,7 @@ from saltus.plan.actions import (
     DbSync,
     ListApis,
     PrepareStart,
+    RecordVersions,
     StartServices,
     StopMachine,
     StopServices,
@@ -199,6 +200,7 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
                 action=CompareLists(before=BEFORE, after="target"),
             ),
             *boots,
+            Step(id="verify/versions", title="Write the versions down", action=RecordVersions()),
             *(
                 Step(
                     id=f"verify/power-off-{pair.old}",

@@ -12,6 +12,7 @@ from saltus.plan.actions import (
     DestroyMachine,
     ForgetBackup,
     ListApis,
+    RecordVersions,
     RestoreDatabases,
     StartMachine,
     StartServices,
@@ -113,6 +114,7 @@ def verify(scene: Scene) -> Stage:
                 title="Compare them with the lists taken before the upgrade",
                 action=CompareLists(before=BEFORE, after="rolled-back"),
             ),
+            Step(id="verify/versions", title="Write the versions down", action=RecordVersions()),
             *(
                 Step(
                     id=f"verify/power-off-{pair.new}",

@@ -27,6 +27,12 @@ class CheckFacts(ActionBase):
     kind: Literal["facts.check"] = "facts.check"
 
 
+class RecordVersions(ActionBase):
+    """Write down the package version of every component on every machine that answers: the report shows them."""
+
+    kind: Literal["facts.versions"] = "facts.versions"
+
+
 class BuildImage(ActionBase):
     """Build the image of that name, with the packages of its roles; one that is up to date is nothing to do."""
 
@@ -248,6 +254,7 @@ class SeedTenant(ActionBase):
 
 Action = Annotated[
     CheckFacts
+    | RecordVersions
     | BuildImage
     | CreateMachine
     | StartMachine

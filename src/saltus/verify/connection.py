@@ -68,7 +68,7 @@ def connect(login: Login, *, timeout_s: float = 60, behind: str | None = None) -
     return connection
 
 
-class _Detour(HTTPAdapter):
+class _Detour(HTTPAdapter):  # type: ignore[misc]  # requests has no types here
     """Sends what is meant for one address to another; everything else about the request stays."""
 
     def __init__(self, meant: str, instead: str) -> None:

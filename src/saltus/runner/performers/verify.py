@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saltus.errors import OperatorError
-from saltus.plan.actions import CheckFacts, CompareLists, ListApis
-from saltus.planner.scenes import binding_facts
+from saltus.plan.actions import CheckFacts, CompareLists, ListApis, RecordVersions
+from saltus.planner.scenes import binding_facts, serving_slot
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 from saltus.verify.comparison import ALWAYS, REHEARSAL, compare
@@ -38,6 +38,21 @@ class FactsChecker:
                 do="make a new plan: nothing was touched",
             )
         return Outcome(f"{len(context.plan.facts)} facts hold")
+
+
+@dataclass(frozen=True)
+class VersionsRecorder:
+    ground: Ground
+
+    def perform(self, action: RecordVersions, context: StepContext) -> Outcome:
+        facts = self.ground.gather()
+        versions = {name: dict(machine.versions) for name, machine in facts.machines.items() if machine.versions}
+        count = sum(len(each) for each in versions.values())
+        slot = serving_slot(self.ground.cloud, facts)
+        serving = {name: machine.node for name, machine in facts.machines.items() if machine.slot in (None, slot)}
+        return Outcome(
+            f"{count} components on {len(versions)} machines", {"versions": dict(versions), "serving": dict(serving)}
+        )
 
 
 @dataclass(frozen=True)

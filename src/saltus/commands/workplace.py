@@ -107,7 +107,6 @@ class Workplace:
             login=self.login,
             gather=self.gather,
             lists=self.cloud_state / "lists",
-            master_transfer=self.cloud_state / "transfer",
         )
 
     @property

@@ -229,12 +229,16 @@ class CompareLists(ActionBase):
 
 
 class BootInstance(ActionBase):
-    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping."""
+    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping.
+
+    It is deleted when it has answered, unless `keep` is set: a proof that stays would be in the way of a rollback.
+    """
 
     kind: Literal["instance.boot"] = "instance.boot"
     after_a_crash: ClassVar[AfterACrash] = "verify"
     name: str
     host: str
+    keep: bool = False
 
 
 class SwitchProxy(ActionBase):

@@ -34,8 +34,6 @@ class Ground:
     gather: Callable[[], Facts]
     lists: Path
     """Where kept API lists of this cloud lie, `<label>.json`."""
-    master_transfer: Path
-    """A directory that the Salt master serves and minions can send files to: clones of databases pass through it."""
 
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object

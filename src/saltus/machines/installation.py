@@ -30,6 +30,7 @@ MASKED = (
 DPKG_OPTIONS = ("force-unsafe-io", "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/doc/*")
 
 CERTIFICATES = Path("usr/local/share/ca-certificates")
+SOURCES_LIST = Path("etc/apt/sources.list")
 SAY_EVERY_S = 2.0
 
 
@@ -109,6 +110,9 @@ class Installation:
             target = self.tree / CERTIFICATES / certificate.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(certificate, target)
+        shutil.rmtree(self.tree / "etc/apt/sources.list.d")
+        (self.tree / "etc/apt/sources.list.d").mkdir()
+        (self.tree / SOURCES_LIST).write_text(self._sources())
         for keyring in re.findall(r"signed-by=(/[^\s\]]+)", listed.read_text()):
             if not (self.tree / keyring[1:]).exists():
                 (self.tree / keyring[1:]).parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +138,7 @@ class Installation:
             os.link(package, archives / package.name)
         # What images of one suite share is fetched once. apt locks the directory, so each build has links of its own.
         bind = [f"--bind={archives}:/var/cache/apt/archives"]
-        (root / "etc/apt/sources.list").write_text(self._sources())
+        (root / SOURCES_LIST).write_text(self._sources())
         try:
             self.say("reading package lists")
             self._in_image(root, ["apt-get", "-q", "update", "--error-on=any"], bind=bind)

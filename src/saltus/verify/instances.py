@@ -65,6 +65,7 @@ def boot(
 
 def create(connection: Any, name: str, host: str, address: IPv4Interface, gateway: str | None) -> Any:
     image = image_for(connection, address, gateway)
+    open_to_ping(connection)
     network = connection.network.find_network(NETWORK, ignore_missing=False)
     flavor = connection.compute.find_flavor(FLAVOR, ignore_missing=False)
     ip = str(address.ip)
@@ -77,6 +78,18 @@ def create(connection: Any, name: str, host: str, address: IPv4Interface, gatewa
         networks=[{"port": port.id}],
         availability_zone=f"nova:{host}",
     )
+
+
+def open_to_ping(connection: Any) -> None:
+    """Let ping and TCP into the instances of the connection's project, whose default security group keeps them out."""
+    project = connection.current_project_id
+    group = next(iter(connection.network.security_groups(project_id=project, name="default")))
+    rules = list(connection.network.security_group_rules(security_group_id=group.id, direction="ingress"))
+    for protocol, ports in (("icmp", {}), ("tcp", {"port_range_min": 1, "port_range_max": 65535})):
+        if not any(rule.protocol == protocol and not rule.remote_group_id for rule in rules):
+            connection.network.create_security_group_rule(
+                security_group_id=group.id, direction="ingress", ether_type="IPv4", protocol=protocol, **ports
+            )
 
 
 def image_for(connection: Any, address: IPv4Interface, gateway: str | None) -> Any:

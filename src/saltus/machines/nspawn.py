@@ -93,13 +93,18 @@ class NspawnProvider:
             spec = self._known(name)
             if process.find(self._root(name)) is None:
                 self._mend(name)
-                self._prepare_network(spec)
+                self._make_bridges(guests=spec.hypervisor)
                 self._launch(spec)
             self._wait_for_boot(spec)
             if spec.hypervisor and self.external:
                 network.attach(self._guest_link(name), self.external)
                 network.compute_checksums_in_software(self._guest_link(name))
             return self._machine(spec)
+
+    def prepare_network(self) -> None:
+        """Make the bridges before any machine does: what listens on them (the Salt master) may come first."""
+        self._own_directory()
+        self._make_bridges(guests=self.external is not None)
 
     def stop(self, name: str, *, timeout_s: float = 30) -> None:
         with self._held(name):
@@ -274,11 +279,11 @@ class NspawnProvider:
             raise must_run(name)
         return leader
 
-    def _prepare_network(self, spec: MachineSpec) -> None:
+    def _make_bridges(self, *, guests: bool) -> None:
         with held(self.directory / ".locks" / ".network", purpose="prepare the bridges"):
             host.ensure_dbus()
             network.create_bridge(self.bridge, owner=self._owner)
-            if spec.hypervisor and self.external:
+            if guests and self.external:
                 network.create_bridge(self.external, owner=self._owner)
                 network.compute_checksums_in_software(self.external.name)
 

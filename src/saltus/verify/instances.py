@@ -129,6 +129,15 @@ def silent(connection: Any, server: Any, because: str) -> InstanceFailed:
     )
 
 
+def start_stopped(connection: Any) -> list[str]:
+    """Start every instance that is SHUTOFF, of any project, as after its compute was off; their names."""
+    with translated("cannot start the instances that are off"):
+        stopped = list(connection.compute.servers(all_projects=True, status="SHUTOFF"))
+        for server in stopped:
+            connection.compute.start_server(server)
+    return [server.name for server in stopped]
+
+
 def delete(connection: Any, name: str) -> None:
     """Remove the instance and its port, and wait until it is gone. Nothing to do when there is none."""
     with translated(f"cannot delete the instance {name}"):

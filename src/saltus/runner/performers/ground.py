@@ -32,6 +32,9 @@ class Ground:
     login: Callable[[str], Login]
     """host -> how to log in to the cloud's APIs there."""
     gather: Callable[[], Facts]
+    guest: Path
+    """Where the lab's guest is built."""
+    tenant_password: Callable[[], str]
     lists: Path
     """Where kept API lists of this cloud lie, `<label>.json`."""
 

@@ -10,7 +10,7 @@ from saltus.errors import OperatorError
 from saltus.plan.actions import BootInstance, SeedTenant
 from saltus.runner.performer import Outcome, StepContext, Verdict
 from saltus.runner.performers.ground import Ground
-from saltus.verify import instances, seed
+from saltus.verify import guest, instances, seed
 from saltus.verify.connection import connect, translated
 
 
@@ -65,6 +65,20 @@ class TenantSeeder:
 
     def perform(self, action: SeedTenant, context: StepContext) -> Outcome:
         cloud = self.ground.cloud
-        connection = connect(self.ground.login(str(cloud.networks.management.vip)))
-        made = seed.seed(connection, cloud.networks.external.cidr, str(cloud.networks.external.host), context.say)
-        return Outcome(f"{len(made)} things of a tenant", {"made": list(made)})
+        external = cloud.networks.external
+        context.say("building the guest's kernel and memory disk")
+        made = guest.build(self.ground.guest)
+        wanted = seed.Wanted(
+            network=external.cidr,
+            gateway=external.host,
+            host=cloud.with_role("nova.compute")[0].name,
+            address=list(external.cidr.hosts())[10],
+            tenant_password=self.ground.tenant_password(),
+        )
+        instance = seed.seed(
+            self.ground.login(str(cloud.networks.management.vip)), made, wanted, lambda text: context.say(text)
+        )
+        return Outcome(
+            f"{instance.name} answers at {instance.address}, {instance.answered_s} s after it was asked for",
+            {"id": instance.id, "host": instance.host, "address": instance.address},
+        )

@@ -48,7 +48,7 @@ class SecretStore:
         return f"SecretStore({str(self.path)!r})"
 
     def generate(self, cloud: Cloud, *, also: Iterable[str] = ()) -> list[str]:
-        """Write at random what `cloud` and `also` need and the store lacks; what is there stays. Returns what is new."""
+        """Write at random what `cloud` and `also` need and the store lacks. Returns the paths written."""
         content = self._load() if self.path.exists() else {}
         written = []
         for path in [*required_secrets(cloud), *also]:

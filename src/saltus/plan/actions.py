@@ -173,6 +173,14 @@ class CheckWrites(ActionBase):
     discard: bool = False
 
 
+class PrepareBackup(ActionBase):
+    """Make the physical backup `label` consistent outside the window, so that putting it back is quick."""
+
+    kind: Literal["database.prepare-backup"] = "database.prepare-backup"
+    server: str
+    label: str
+
+
 class ForgetBackup(ActionBase):
     """Remove the backup `label` of `server`. Has no way back."""
 
@@ -273,6 +281,7 @@ Action = Annotated[
     | CloneDatabases
     | RestoreDatabases
     | CheckWrites
+    | PrepareBackup
     | ForgetBackup
     | DbSync
     | ListApis

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.verify.fake_cloud import PASSWORD, FakeApi, FakeCloud
 
 from saltus.errors import OperatorError
 from saltus.verify.watcher.process import Watcher
 from saltus.verify.watcher.summary import ProbeSummary, summarise
 from saltus.verify.watcher.targets import Targets
+
+from .fake_cloud import PASSWORD, FakeApi, FakeCloud
 
 NOISE_S = 0.6
 """What a busy machine may add to a measured time."""

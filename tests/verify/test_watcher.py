@@ -55,7 +55,7 @@ def test_an_api_that_refuses_connections_is_measured_and_no_other_is(cloud: Fake
     for kind in ("read", "write"):
         probe = summary.probe("nova", kind)
         assert_measured(probe, true_s)
-        assert "Connection refused" in probe.outages[0].error
+        assert "Connection re" in probe.outages[0].error  # refused; reset for one that was being accepted
         assert abs((probe.outages[0].started - before).total_seconds()) < 0.3 + NOISE_S
     others = [probe for probe in summary.probes if probe.target != "nova"]
     assert {probe.target for probe in others} == {"keystone", "glance", "placement", "neutron", "cinder", "heat"}

@@ -259,14 +259,12 @@ class NspawnProvider:
 
     def _machine(self, spec: MachineSpec) -> Machine:
         """Asks the process table and the file system; needs no lock."""
-        upper = self.directory / spec.name / "upper"
-        used = execute(["du", "--summarize", "--block-size=1", upper], purpose=f"read the size of {upper}").split()[0]
         running = process.find(self._root(spec.name)) is not None
         return Machine(
             name=spec.name,
             state=MachineState.RUNNING if running else MachineState.STOPPED,
             address=spec.address.partition("/")[0],
-            disk_bytes=int(used),
+            disk_bytes=disk.used_bytes(self.directory / spec.name / "upper"),
             spec=spec,
         )
 
@@ -335,7 +333,7 @@ class NspawnProvider:
             what=f"machine {spec.name} did not boot",
             because=f"{'it ended' if ended else f'it was not up within {BOOT_TIMEOUT_S} s'}; the end of its console:\n"
             f"{tail(console) or '(empty)'}",
-            do=f"see {self.directory / spec.name / 'console.log'}; `saltus host check` says what this host lacks",
+            do=f"see {self.directory / spec.name / 'console.log'}",
         )
 
     def _stop(self, name: str, timeout_s: float) -> None:

@@ -63,9 +63,8 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
     started = [step.started_at for step in steps if step.started_at]
     ended = [step.ended_at for step in steps if step.ended_at]
     statuses = {step.status for step in steps}
-    status = next((s for s in ("failed", "unknown", "running") if s in statuses), None)
-    if status is None:
-        status = "done" if statuses <= {"done", "skipped"} else "partly done" if started else "pending"
+    finished = "done" if statuses <= {"done", "skipped"} else "partly done" if started else "pending"
+    status: str = next((s for s in ("failed", "unknown", "running") if s in statuses), finished)
     mine = [outage.seconds or 0.0 for outage in outages if outage.step in ids and outage.what != "ping"]
     return StageLine(
         id=stage.id,

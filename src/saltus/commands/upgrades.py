@@ -85,7 +85,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
 
 
 def _drift(workplace: Workplace, state: RunState) -> list[str]:
-    """The plan's own first step compares the facts; a resumed run has changed them itself, so they say nothing there."""
+    """A run that has done something has changed the facts itself: they are compared before its first step only."""
     if any(step.is_over for step in state.steps.values()):
         return []
     return differing_facts(workplace.ground, state.plan.facts)

@@ -105,9 +105,10 @@ def remove_groups(unit: str) -> None:
     """Take away the control groups of a machine that has ended."""
     for group in _groups(unit):
         # The group of all machines goes with the last one's.
-        for below in (*(path for path, _, _ in os.walk(group, topdown=False)), group.parent):
+        below = [Path(path) for path, _, _ in os.walk(group, topdown=False)]
+        for path in (*below, group.parent):
             with suppress(OSError):
-                os.rmdir(below)
+                path.rmdir()
 
 
 def _groups(unit: str) -> list[Path]:

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
 from saltus.errors import OperatorError
@@ -173,6 +172,9 @@ def differing_fields(one: MachineSpec, other: MachineSpec) -> Sequence[str]:
     return tuple(name for name in names if getattr(one, name) != getattr(other, name))
 
 
-def host_directory(volumes: Path, name: str) -> Path:
-    """Where a volume lives on the host."""
-    return volumes / name
+def volume_in_use(name: str, users: Sequence[str]) -> MachineError:
+    return MachineError(
+        what=f"volume {name} cannot be removed",
+        because=f"{', '.join(users)} would lose it",
+        do="destroy these machines first",
+    )

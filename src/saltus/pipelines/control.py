@@ -16,6 +16,7 @@ from saltus.plan.actions import (
     CreateMachine,
     DbSync,
     ListApis,
+    PrepareBackup,
     PrepareStart,
     RecordVersions,
     StartServices,
@@ -200,6 +201,11 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
                 action=CompareLists(before=BEFORE, after="target"),
             ),
             *boots,
+            Step(
+                id="verify/prepare-backup",
+                title="Make the frozen backup ready to be put back",
+                action=PrepareBackup(server=scene.database, label=FROZEN),
+            ),
             Step(id="verify/versions", title="Write the versions down", action=RecordVersions()),
             *(
                 Step(

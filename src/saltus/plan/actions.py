@@ -173,6 +173,14 @@ class CheckWrites(ActionBase):
     discard: bool = False
 
 
+class PrepareBackup(ActionBase):
+    """Make the physical backup `label` consistent outside the window, so that putting it back is quick."""
+
+    kind: Literal["database.prepare-backup"] = "database.prepare-backup"
+    server: str
+    label: str
+
+
 class ForgetBackup(ActionBase):
     """Remove the backup `label` of `server`. Has no way back."""
 
@@ -229,12 +237,16 @@ class CompareLists(ActionBase):
 
 
 class BootInstance(ActionBase):
-    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping."""
+    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping.
+
+    It is deleted when it has answered, unless `keep` is set: a proof that stays would be in the way of a rollback.
+    """
 
     kind: Literal["instance.boot"] = "instance.boot"
     after_a_crash: ClassVar[AfterACrash] = "verify"
     name: str
     host: str
+    keep: bool = False
 
 
 class SwitchProxy(ActionBase):
@@ -269,6 +281,7 @@ Action = Annotated[
     | CloneDatabases
     | RestoreDatabases
     | CheckWrites
+    | PrepareBackup
     | ForgetBackup
     | DbSync
     | ListApis

@@ -32,10 +32,11 @@ class Ground:
     login: Callable[[str], Login]
     """host -> how to log in to the cloud's APIs there."""
     gather: Callable[[], Facts]
+    guest: Path
+    """Where the lab's guest is built."""
+    tenant_password: Callable[[], str]
     lists: Path
     """Where kept API lists of this cloud lie, `<label>.json`."""
-    master_transfer: Path
-    """A directory that the Salt master serves and minions can send files to: clones of databases pass through it."""
 
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object

@@ -58,7 +58,7 @@ class ProxySwitcher:
 
     def perform(self, action: SwitchProxy, context: StepContext) -> Outcome:
         leaving = self.ground.provider.get(action.leave)
-        if leaving is not None and leaving.is_running:
+        if leaving is not None and leaving.is_running and action.leave != action.take:
             self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
         taken = self.ground.call(context, action.take, "saltus_node.take_vip", timeout_s=60)
         if taken["vip"] != action.address:

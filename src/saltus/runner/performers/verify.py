@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from saltus.errors import OperatorError
 from saltus.plan.actions import CheckFacts, CompareLists, ListApis, RecordVersions
@@ -46,12 +47,12 @@ class VersionsRecorder:
 
     def perform(self, action: RecordVersions, context: StepContext) -> Outcome:
         facts = self.ground.gather()
-        versions = {name: dict(machine.versions) for name, machine in facts.machines.items() if machine.versions}
+        versions: dict[str, Any] = {name: m.versions for name, m in facts.machines.items() if m.versions}
         count = sum(len(each) for each in versions.values())
         slot = serving_slot(self.ground.cloud, facts)
         serving = {name: machine.node for name, machine in facts.machines.items() if machine.slot in (None, slot)}
         return Outcome(
-            f"{count} components on {len(versions)} machines", {"versions": dict(versions), "serving": dict(serving)}
+            f"{count} components on {len(versions)} machines", {"versions": versions, "serving": dict(serving)}
         )
 
 

@@ -171,6 +171,9 @@ class Role(_Data):
     """Paths in the secret store, as `service.nova`."""
     keeps_databases: bool = False
     """Keeps the databases of every role."""
+    starts_early: bool = False
+    """Its API may be started in the idle slot while the old one serves and its databases are still the old release's:
+    it reads no table until it is asked, and has no loop of its own that writes."""
     fronts_apis: bool = False
     """Passes requests on to the APIs of every role."""
     configured_parts: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.verify.fake_cloud import FakeCloud
+
+from .fake_cloud import FakeCloud
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ recorder, stop = Recorder(Path(sys.argv[1])), threading.Event()
 series = recorder.series("demo-1", "ping", 0.1)
 pinger = Pinger("127.0.0.1", period_s=0.1, timeout_s=1.0)
 thread = threading.Thread(target=pinger.run, args=(
-    stop, lambda at, s: recorder.good(series, at, s), lambda at: recorder.bad(series, "no answer")))
+    stop, lambda at, s: recorder.good(series, at, s), lambda at: recorder.bad(series, at, "no answer")))
 thread.start()
 time.sleep(1)
 silence.write_text("1")

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.verify.fake_cloud import PASSWORD, FakeApi, FakeCloud
 
 from saltus.errors import OperatorError
 from saltus.verify.watcher.process import Watcher
 from saltus.verify.watcher.summary import ProbeSummary, summarise
 from saltus.verify.watcher.targets import Targets
+
+from .fake_cloud import PASSWORD, FakeApi, FakeCloud
 
 NOISE_S = 0.6
 """What a busy machine may add to a measured time."""
@@ -54,7 +55,7 @@ def test_an_api_that_refuses_connections_is_measured_and_no_other_is(cloud: Fake
     for kind in ("read", "write"):
         probe = summary.probe("nova", kind)
         assert_measured(probe, true_s)
-        assert "Connection refused" in probe.outages[0].error
+        assert "Connection re" in probe.outages[0].error  # refused; reset for one that was being accepted
         assert abs((probe.outages[0].started - before).total_seconds()) < 0.3 + NOISE_S
     others = [probe for probe in summary.probes if probe.target != "nova"]
     assert {probe.target for probe in others} == {"keystone", "glance", "placement", "neutron", "cinder", "heat"}

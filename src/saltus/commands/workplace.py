@@ -89,11 +89,13 @@ class Workplace:
         return SaltFleet(self.master_settings.config)
 
     @functools.cached_property
-    def ground(self) -> Ground:
-        keys = MinionKeys(self.master_settings)
+    def keys(self) -> MinionKeys:
+        return MinionKeys(self.master_settings)
 
+    @functools.cached_property
+    def ground(self) -> Ground:
         def minion_files(minion_id: str, grains: Mapping[str, Any]) -> dict[str, FileContent]:
-            made = keys.minion_files(minion_id, grains=grains)
+            made = self.keys.minion_files(minion_id, grains=grains)
             return {str(path): FileContent(text, mode) for path, (text, mode) in made.items()}
 
         return Ground(
@@ -103,11 +105,12 @@ class Workplace:
             images=self.images,
             fleet=self.fleet,
             minion_files=minion_files,
-            forget_minion=keys.remove,
+            forget_minion=self.keys.remove,
             login=self.login,
             gather=self.gather,
+            guest=self.settings.state / "guest",
+            tenant_password=lambda: str(self.secrets.get("tenant")),
             lists=self.cloud_state / "lists",
-            master_transfer=self.cloud_state / "transfer",
         )
 
     @property

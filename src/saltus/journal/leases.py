@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -38,18 +41,40 @@ class LockHeld(OperatorError):
     """Another run holds a part of the cloud."""
 
 
+def here() -> str:
+    """Names the boot of this machine and the pid namespace: a pid means the same process only within both."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return secrets.token_hex(16)  # equal to nothing: leases then end by their time only
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 class Leases:
     def __init__(self, db: Database) -> None:
         self._db = db
 
     def take(self, run: str, *, runner: str, host: str, pid: int, by: str, ttl_s: float) -> None:
-        """Take the lease of `run` for `ttl_s`, or raise LeaseHeld saying who has it and until when."""
+        """Take the lease of `run` for `ttl_s`, or raise LeaseHeld saying who has it and until when.
+
+        A lease ends by its time, or at once when its process ran here and is gone.
+        """
         with self._db.write() as connection:
             if not self._db.is_sqlite:
                 connection.execute(select(tables.runs.c.id).filter_by(id=run).with_for_update()).all()
             now = self._db.now(connection)
             row = connection.execute(select(tables.leases).filter_by(run=run)).first()
-            if row and row.until > now and row.runner != runner:
+            if row and row.until > now and not (row.place == here() and is_gone(row.pid)):
                 raise LeaseHeld(
                     what=f"{run} is being run already",
                     because=f"process {row.pid} on {row.host}, started by {row.by}, holds its lease"
@@ -59,7 +84,9 @@ class Leases:
                 )
             connection.execute(delete(tables.leases).filter_by(run=run))
             connection.execute(
-                insert(tables.leases).values(run=run, runner=runner, host=host, pid=pid, by=by, until=now + ttl_s)
+                insert(tables.leases).values(
+                    run=run, runner=runner, host=host, pid=pid, place=here(), by=by, until=now + ttl_s
+                )
             )
 
     def renew(self, run: str, runner: str, *, ttl_s: float) -> None:
@@ -95,7 +122,7 @@ class Leases:
         """Who walks `run` now; None when nobody does."""
         with self._db.read() as connection:
             row = connection.execute(select(tables.leases).filter_by(run=run)).first()
-            if row is None or row.until <= self._db.now(connection):
+            if row is None or row.until <= self._db.now(connection) or (row.place == here() and is_gone(row.pid)):
                 return None
         return Lease(row.run, row.runner, row.host, row.pid, row.by, datetime.fromtimestamp(row.until, UTC))
 

@@ -30,6 +30,7 @@ MASKED = (
 DPKG_OPTIONS = ("force-unsafe-io", "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/doc/*")
 
 CERTIFICATES = Path("usr/local/share/ca-certificates")
+SOURCES_LIST = Path("etc/apt/sources.list")
 SAY_EVERY_S = 2.0
 
 
@@ -70,9 +71,9 @@ class Installation:
                 )
                 self._in_image(root, ["update-ca-certificates"])
             if packages:
-                before = _wants(root)
+                before = _starts(root)
                 self._install(root, packages)
-                self._disable(root, _wants(root) - before, keep=enabled)
+                self._disable(root, _starts(root) - before, keep=enabled)
             for command in commands:
                 self.say(f"running {command[0]}")
                 self._in_image(root, command)
@@ -109,18 +110,19 @@ class Installation:
             target = self.tree / CERTIFICATES / certificate.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(certificate, target)
+        shutil.rmtree(self.tree / "etc/apt/sources.list.d")
+        (self.tree / "etc/apt/sources.list.d").mkdir()
+        (self.tree / SOURCES_LIST).write_text(self._sources())
         for keyring in re.findall(r"signed-by=(/[^\s\]]+)", listed.read_text()):
             if not (self.tree / keyring[1:]).exists():
                 (self.tree / keyring[1:]).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(keyring, self.tree / keyring[1:])
+        for link in _starts(self.tree):
+            # Daily upgrades and the like: what happens on a machine happens because somebody asked for it.
+            (self.tree / link).unlink()
         wanted = self.tree / "etc/systemd/system/multi-user.target.wants"
         wanted.mkdir(parents=True, exist_ok=True)
-        networkd = wanted / "systemd-networkd.service"
-        if not networkd.is_symlink():
-            networkd.symlink_to("/lib/systemd/system/systemd-networkd.service")
-        for timer in (wanted.parent / "timers.target.wants").glob("*"):
-            # Daily upgrades and the like: what changes on a machine changes because somebody asked for it.
-            timer.unlink()
+        (wanted / "systemd-networkd.service").symlink_to("/lib/systemd/system/systemd-networkd.service")
         (self.tree / "etc/machine-id").write_text("")
 
     def _install(self, root: Path, packages: Sequence[str]) -> None:
@@ -134,7 +136,7 @@ class Installation:
             os.link(package, archives / package.name)
         # What images of one suite share is fetched once. apt locks the directory, so each build has links of its own.
         bind = [f"--bind={archives}:/var/cache/apt/archives"]
-        (root / "etc/apt/sources.list").write_text(self._sources())
+        (root / SOURCES_LIST).write_text(self._sources())
         try:
             self.say("reading package lists")
             self._in_image(root, ["apt-get", "-q", "update", "--error-on=any"], bind=bind)
@@ -151,19 +153,16 @@ class Installation:
                     package.rename(self.cache / package.name)
         policy.unlink()
 
-    def _disable(self, root: Path, wants: set[Path], *, keep: Sequence[str]) -> None:
-        units = sorted({link.name for link in wants} - set(keep))
-        scripts = sorted(
-            {link.name[3:] for link in root.glob("etc/rc[2-5].d/S*")} - {unit.removesuffix(".service") for unit in keep}
-        )
+    def _disable(self, root: Path, starts: set[Path], *, keep: Sequence[str]) -> None:
+        links = {link for link in starts if _started_by(link) not in keep}
+        units = sorted({link.name for link in links if not _is_script(link)})
         if units:
             self._in_image(root, ["systemctl", "--no-reload", "disable", *units])
-        for script in scripts:
+        for script in sorted({_started_by(link).removesuffix(".service") for link in links if _is_script(link)}):
             self._in_image(root, ["update-rc.d", script, "disable"])
-        for link in wants:
-            # Wanted by a unit that the package has since renamed: systemctl does not find such links.
-            if link.name not in keep:
-                (root / link).unlink(missing_ok=True)
+        for link in links:
+            # Some are wanted under a name that systemctl does not take apart; they would start all the same.
+            (root / link).unlink(missing_ok=True)
 
     def _sources(self) -> str:
         return sources.for_suite(
@@ -243,7 +242,16 @@ class _Progress:
             self.say(text)
 
 
-def _wants(root: Path) -> set[Path]:
-    """Every link by which a unit starts with the machine, relative to the root."""
-    system = root / "etc/systemd/system"
-    return {link.relative_to(root) for kind in ("wants", "requires") for link in system.glob(f"*.{kind}/*")}
+def _starts(root: Path) -> set[Path]:
+    """Every link by which something starts with the machine, relative to the root: systemd's and init scripts'."""
+    patterns = ("etc/systemd/system/*.wants/*", "etc/systemd/system/*.requires/*", "etc/rc[2-5S].d/S*")
+    return {link.relative_to(root) for pattern in patterns for link in root.glob(pattern)}
+
+
+def _is_script(link: Path) -> bool:
+    return link.parent.name.startswith("rc")
+
+
+def _started_by(link: Path) -> str:
+    """The unit's name; of `rc2.d/S01haproxy` as systemd knows it."""
+    return f"{link.name[3:]}.service" if _is_script(link) else link.name

@@ -30,9 +30,12 @@ from saltus.machines.provider import (
     must_run,
     no_copy,
     unknown,
+    volume_in_use,
 )
 
 MARKER = "OWNED-BY-SALTUS"
+FRESH, OLD = "upper.fresh", "upper.old"
+"""While a copy is put back: the disk to be, and the disk that was."""
 CREATING, DESTROYING = ".creating-", ".destroying-"
 BOOT_TIMEOUT_S = 60
 LAUNCH_TIMEOUT_S = 10
@@ -62,7 +65,6 @@ class NspawnProvider:
         self._owner = f"saltus {self.directory}"
 
     def create(self, spec: MachineSpec) -> Machine:
-        self._own_directory()
         with self._held(spec.name):
             if (known := self._spec(spec.name)) is not None:
                 if different := differing_fields(known, spec):
@@ -90,7 +92,8 @@ class NspawnProvider:
         with self._held(name):
             spec = self._known(name)
             if process.find(self._root(name)) is None:
-                self._prepare_network(spec)
+                self._mend(name)
+                self._make_bridges(guests=spec.hypervisor)
                 self._launch(spec)
             self._wait_for_boot(spec)
             if spec.hypervisor and self.external:
@@ -98,13 +101,17 @@ class NspawnProvider:
                 network.compute_checksums_in_software(self._guest_link(name))
             return self._machine(spec)
 
+    def prepare_network(self) -> None:
+        """Make the bridges before any machine does: what listens on them (the Salt master) may come first."""
+        self._own_directory()
+        self._make_bridges(guests=self.external is not None)
+
     def stop(self, name: str, *, timeout_s: float = 30) -> None:
         with self._held(name):
             self._known(name)
             self._stop(name, timeout_s)
 
     def destroy(self, name: str) -> None:
-        self._own_directory()
         with self._held(name):
             if self._spec(name) is not None:
                 self._stop(name, 0)
@@ -143,7 +150,7 @@ class NspawnProvider:
         with self._off(name) as place:
             if label not in (labels := self.copies(name)):
                 raise no_copy(name, label, labels)
-            fresh, old = place / "upper.fresh", place / "upper.old"
+            fresh, old = place / FRESH, place / OLD
             for leftover in (fresh, old, place / "work"):
                 shutil.rmtree(leftover, ignore_errors=True)
             _copy_tree(place / "copies" / label, fresh)
@@ -158,11 +165,7 @@ class NspawnProvider:
     def remove_volume(self, name: str) -> None:
         users = [one.name for one in self.list() if name in {volume.name for volume in one.spec.volumes}]
         if users:
-            raise MachineError(
-                what=f"volume {name} cannot be removed",
-                because=f"{', '.join(users)} use it",
-                do="destroy them first",
-            )
+            raise volume_in_use(name, users)
         shutil.rmtree(self._volume(name), ignore_errors=True)
 
     def trees_in_use(self) -> set[Path]:
@@ -182,10 +185,9 @@ class NspawnProvider:
                         removed.append(f"the disk of {name}, which {done}")
         for name in self._names():
             with self._held(name):
-                place, root = self.directory / name, self._root(name)
-                if not (place / "upper").exists() and (place / "upper.old").exists():
-                    (place / "upper.old").rename(place / "upper")
-                    removed.append(f"a half restored copy of {name}: its disk is as it was before")
+                root = self._root(name)
+                if self._mend(name):
+                    removed.append(f"the half restored copy of {name}, whose disk is as it was before")
                 if process.find(root) is None and overlay.is_mounted(root):
                     self._tidy(name)
                     removed.append(f"the mounts of {name}, which died")
@@ -217,7 +219,8 @@ class NspawnProvider:
         marker = self.directory / MARKER
         if marker.exists():
             return
-        if self.directory.exists() and any(self.directory.iterdir()):
+        # Asked last: another process may be making the same directory its own.
+        if self.directory.exists() and any(self.directory.iterdir()) and not marker.exists():
             raise MachineError(
                 what=f"{self.directory} cannot hold machines",
                 because="it holds files that Saltus did not make, and it would have to remove what it finds there",
@@ -229,6 +232,7 @@ class NspawnProvider:
 
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
+        self._own_directory()
         with held(self.directory / ".locks" / name, purpose=f"work on machine {name}"):
             yield
 
@@ -239,6 +243,7 @@ class NspawnProvider:
             self._known(name)
             if process.find(self._root(name)) is not None:
                 raise must_be_off(name)
+            self._mend(name)
             yield self.directory / name
 
     def _names(self) -> Sequence[str]:
@@ -254,14 +259,12 @@ class NspawnProvider:
 
     def _machine(self, spec: MachineSpec) -> Machine:
         """Asks the process table and the file system; needs no lock."""
-        upper = self.directory / spec.name / "upper"
-        used = execute(["du", "--summarize", "--block-size=1", upper], purpose=f"read the size of {upper}").split()[0]
         running = process.find(self._root(spec.name)) is not None
         return Machine(
             name=spec.name,
             state=MachineState.RUNNING if running else MachineState.STOPPED,
             address=spec.address.partition("/")[0],
-            disk_bytes=int(used),
+            disk_bytes=disk.used_bytes(self.directory / spec.name / "upper"),
             spec=spec,
         )
 
@@ -274,11 +277,11 @@ class NspawnProvider:
             raise must_run(name)
         return leader
 
-    def _prepare_network(self, spec: MachineSpec) -> None:
+    def _make_bridges(self, *, guests: bool) -> None:
         with held(self.directory / ".locks" / ".network", purpose="prepare the bridges"):
             host.ensure_dbus()
             network.create_bridge(self.bridge, owner=self._owner)
-            if spec.hypervisor and self.external:
+            if guests and self.external:
                 network.create_bridge(self.external, owner=self._owner)
                 network.compute_checksums_in_software(self.external.name)
 
@@ -330,7 +333,7 @@ class NspawnProvider:
             what=f"machine {spec.name} did not boot",
             because=f"{'it ended' if ended else f'it was not up within {BOOT_TIMEOUT_S} s'}; the end of its console:\n"
             f"{tail(console) or '(empty)'}",
-            do=f"see {self.directory / spec.name / 'console.log'}; `saltus host check` says what this host lacks",
+            do=f"see {self.directory / spec.name / 'console.log'}",
         )
 
     def _stop(self, name: str, timeout_s: float) -> None:
@@ -344,6 +347,14 @@ class NspawnProvider:
                     victim.signal(signal.SIGKILL)
                     victim.wait(KILL_TIMEOUT_S)
         self._tidy(name)
+
+    def _mend(self, name: str) -> bool:
+        """Put back the disk of a machine whose copy was only half restored. Whether there was anything to mend."""
+        place = self.directory / name
+        if (place / "upper").exists() or not (place / OLD).exists():
+            return False
+        (place / OLD).rename(place / "upper")
+        return True
 
     def _tidy(self, name: str) -> None:
         overlay.unmount(self._root(name))

@@ -92,10 +92,11 @@ def launch(argv: Sequence[str], *, unit: str, console: Path, memory_bytes: int |
         )  # fmt: skip
         return
     groups = " ".join(shlex.quote(str(group / "cgroup.procs")) for group in _make_groups(unit, memory_bytes))
-    # The shell moves itself into the machine's own control groups, then leaves the machine to the host's PID 1.
-    script = f'for g in {groups}; do echo $$ > "$g"; done; exec setsid "$@" < /dev/null > "$CONSOLE" 2>&1'
+    # Control groups of its own: systemd-nspawn makes `payload` below the one it is started in. Machines that share one
+    # have their services of one name in one group, where the stop of one kills the other's.
+    script = f'for group in {groups}; do echo $$ > "$group" || exit; done; exec "$@" < /dev/null > "$CONSOLE" 2>&1'
     execute(
-        ["sh", "-c", f"( {script} ) & :", "sh", *argv],
+        ["setsid", "--fork", "sh", "-c", script, "sh", *argv],
         purpose=f"launch {unit}",
         environment={"CONSOLE": str(console), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
     )
@@ -105,9 +106,10 @@ def remove_groups(unit: str) -> None:
     """Take away the control groups of a machine that has ended."""
     for group in _groups(unit):
         # The group of all machines goes with the last one's.
-        for below in (*(path for path, _, _ in os.walk(group, topdown=False)), group.parent):
+        below = [Path(path) for path, _, _ in os.walk(group, topdown=False)]
+        for path in (*below, group.parent):
             with suppress(OSError):
-                os.rmdir(below)
+                path.rmdir()
 
 
 def _groups(unit: str) -> list[Path]:

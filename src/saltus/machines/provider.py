@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
 from saltus.errors import OperatorError
@@ -55,6 +54,8 @@ class MachineSpec:
     """Runs guests: all capabilities, /dev/net/tun, and a second interface `ext0` on the tenants' bridge."""
     volumes: tuple[Volume, ...] = ()
     files: Mapping[str, FileContent] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What its owner wants to find again: node, slot, release. The provider only keeps them."""
     memory_bytes: int | None = None
     """A limit, where the provider can set one."""
 
@@ -171,6 +172,9 @@ def differing_fields(one: MachineSpec, other: MachineSpec) -> Sequence[str]:
     return tuple(name for name in names if getattr(one, name) != getattr(other, name))
 
 
-def host_directory(volumes: Path, name: str) -> Path:
-    """Where a volume lives on the host."""
-    return volumes / name
+def volume_in_use(name: str, users: Sequence[str]) -> MachineError:
+    return MachineError(
+        what=f"volume {name} cannot be removed",
+        because=f"{', '.join(users)} would lose it",
+        do="destroy these machines first",
+    )

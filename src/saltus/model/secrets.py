@@ -22,7 +22,7 @@ Secret = str | dict[str, str]
 KEY_SETS = ("fernet", "credential")
 """Keystone's key repositories. The highest number is the primary key, 0 the staged one (keystone: fernet-token-faq)."""
 
-HEAT_KEY = "heat_encryption"
+HEAT_KEY = "heat_auth_encryption_key"
 """heat's auth_encryption_key; heat refuses to start unless it has exactly 32 characters."""
 
 ALPHABET = string.ascii_letters + string.digits
@@ -47,11 +47,11 @@ class SecretStore:
     def __repr__(self) -> str:
         return f"SecretStore({str(self.path)!r})"
 
-    def generate(self, cloud: Cloud) -> list[str]:
-        """Write at random what `cloud` needs and the store lacks; what is there stays. Returns the paths written."""
+    def generate(self, cloud: Cloud, *, also: Iterable[str] = ()) -> list[str]:
+        """Write at random what `cloud` and `also` need and the store lacks. Returns the paths written."""
         content = self._load() if self.path.exists() else {}
         written = []
-        for path in required_secrets(cloud):
+        for path in [*required_secrets(cloud), *also]:
             if _find(content, path) is None:
                 _put(content, path, _random(path))
                 written.append(path)

@@ -16,7 +16,9 @@ from saltus.plan.actions import (
     CreateMachine,
     DbSync,
     ListApis,
+    PrepareBackup,
     PrepareStart,
+    RecordVersions,
     StartServices,
     StopMachine,
     StopServices,
@@ -25,6 +27,9 @@ from saltus.plan.actions import (
 
 FROZEN = "frozen"
 """The label of the backup that a rollback returns to."""
+
+BEFORE = "before"
+"""The label of the API lists taken just before the window."""
 
 
 def prepare(scene: Scene) -> Stage:
@@ -139,6 +144,11 @@ def real_upgrade(scene: Scene) -> Stage:
         + ("a" if first.new_slot == "b" else "b")
         + ", until saltus accept",
         steps=(
+            Step(
+                id="real-upgrade/lists-before",
+                title=f"Keep the API lists of {scene.source} as they are now",
+                action=ListApis(auth_host=scene.vip, label=BEFORE),
+            ),
             *stops,
             freeze,
             *chain(),
@@ -150,7 +160,7 @@ def real_upgrade(scene: Scene) -> Stage:
             Step(
                 id="real-upgrade/compare",
                 title="Compare them with the lists taken before",
-                action=CompareLists(before="source", after="new-proxy"),
+                action=CompareLists(before=BEFORE, after="new-proxy"),
             ),
             *(
                 Step(
@@ -188,9 +198,15 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
             Step(
                 id="verify/compare",
                 title="Compare them with the lists taken before",
-                action=CompareLists(before="source", after="target"),
+                action=CompareLists(before=BEFORE, after="target"),
             ),
             *boots,
+            Step(
+                id="verify/prepare-backup",
+                title="Make the frozen backup ready to be put back",
+                action=PrepareBackup(server=scene.database, label=FROZEN),
+            ),
+            Step(id="verify/versions", title="Write the versions down", action=RecordVersions()),
             *(
                 Step(
                     id=f"verify/power-off-{pair.old}",

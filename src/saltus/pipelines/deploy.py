@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from saltus.plan import Impact, Stage, Step
-from saltus.plan.actions import ApplyState, BuildImage, CreateMachine, SeedTenant
+from saltus.plan.actions import ApplyState, BuildImage, CreateMachine, SeedTenant, SwitchProxy
 
 ORDER = (
     ("infrastructure", "Databases, messages and proxies", ("mariadb.server", "rabbitmq.server", "haproxy.proxy")),
@@ -75,8 +75,14 @@ def machines(places: tuple[Place, ...], release: str) -> Stage:
     )
 
 
-def roles(places: tuple[Place, ...]) -> tuple[Stage, ...]:
-    """A stage for each line of ORDER that the cloud has machines for."""
+def roles(places: tuple[Place, ...], *, proxy_address: str) -> tuple[Stage, ...]:
+    """A stage for each line of ORDER that the cloud has machines for; the first proxy takes the virtual address."""
+    proxies = [place.machine for place in places if "haproxy.proxy" in place.roles]
+    take = Step(
+        id="infrastructure/virtual-address",
+        title=f"Give {proxies[0]} the virtual address",
+        action=SwitchProxy(take=proxies[0], leave=proxies[0], address=proxy_address),
+    )
     return tuple(
         Stage(
             id=stage,
@@ -91,7 +97,8 @@ def roles(places: tuple[Place, ...]) -> tuple[Stage, ...]:
                     lane=place.machine,
                 )
                 for place in chosen
-            ),
+            )
+            + ((take,) if stage == "infrastructure" else ()),
         )
         for stage, title, marks in ORDER
         if (chosen := tuple(place for place in places if any(mark in place.roles for mark in marks)))

@@ -17,6 +17,7 @@ from saltus.plan.actions import (
     DbSync,
     DestroyMachine,
     ListApis,
+    RecordVersions,
     StartServices,
     StopMachine,
 )
@@ -31,6 +32,7 @@ def check(scene: Scene) -> Stage:
         way_back="nothing is changed",
         steps=(
             Step(id="check/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),
+            Step(id="check/versions", title="Write the versions down", action=RecordVersions()),
             Step(
                 id="check/lists",
                 title=f"Keep the API lists of {scene.source}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saltus.pipelines.control import FROZEN
+from saltus.pipelines.control import BEFORE, FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
@@ -12,6 +12,7 @@ from saltus.plan.actions import (
     DestroyMachine,
     ForgetBackup,
     ListApis,
+    RecordVersions,
     RestoreDatabases,
     StartMachine,
     StartServices,
@@ -111,8 +112,9 @@ def verify(scene: Scene) -> Stage:
             Step(
                 id="verify/compare",
                 title="Compare them with the lists taken before the upgrade",
-                action=CompareLists(before="source", after="rolled-back"),
+                action=CompareLists(before=BEFORE, after="rolled-back"),
             ),
+            Step(id="verify/versions", title="Write the versions down", action=RecordVersions()),
             *(
                 Step(
                     id=f"verify/power-off-{pair.new}",

@@ -27,6 +27,12 @@ class CheckFacts(ActionBase):
     kind: Literal["facts.check"] = "facts.check"
 
 
+class RecordVersions(ActionBase):
+    """Write down the package version of every component on every machine that answers: the report shows them."""
+
+    kind: Literal["facts.versions"] = "facts.versions"
+
+
 class BuildImage(ActionBase):
     """Build the image of that name, with the packages of its roles; one that is up to date is nothing to do."""
 
@@ -167,6 +173,14 @@ class CheckWrites(ActionBase):
     discard: bool = False
 
 
+class PrepareBackup(ActionBase):
+    """Make the physical backup `label` consistent outside the window, so that putting it back is quick."""
+
+    kind: Literal["database.prepare-backup"] = "database.prepare-backup"
+    server: str
+    label: str
+
+
 class ForgetBackup(ActionBase):
     """Remove the backup `label` of `server`. Has no way back."""
 
@@ -223,12 +237,16 @@ class CompareLists(ActionBase):
 
 
 class BootInstance(ActionBase):
-    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping."""
+    """Boot an instance through the cloud's API on the compute `host`, wait until it is ACTIVE and answers ping.
+
+    It is deleted when it has answered, unless `keep` is set: a proof that stays would be in the way of a rollback.
+    """
 
     kind: Literal["instance.boot"] = "instance.boot"
     after_a_crash: ClassVar[AfterACrash] = "verify"
     name: str
     host: str
+    keep: bool = False
 
 
 class SwitchProxy(ActionBase):
@@ -248,6 +266,7 @@ class SeedTenant(ActionBase):
 
 Action = Annotated[
     CheckFacts
+    | RecordVersions
     | BuildImage
     | CreateMachine
     | StartMachine
@@ -262,6 +281,7 @@ Action = Annotated[
     | CloneDatabases
     | RestoreDatabases
     | CheckWrites
+    | PrepareBackup
     | ForgetBackup
     | DbSync
     | ListApis

@@ -9,12 +9,13 @@ from saltus.catalog.releases import Releases, load_releases
 from saltus.catalog.roles import Roles, load_roles
 from saltus.catalog.services import Services, load_services
 from saltus.model.cloud import Cloud
-from saltus.pipelines import control, rehearse, rollback
+from saltus.pipelines import control, deploy, rehearse, rollback
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Plan, Stage
 from saltus.planner import refusals
 from saltus.planner.facts import Facts
+from saltus.planner.images import image_of
 from saltus.planner.scenes import Slot, make_scene, other, serving_slot, slotted
 
 
@@ -55,6 +56,29 @@ def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str)
     scene = _upgrade_scene(cloud, facts, catalog, target)
     stage = rehearse.rehearse(scene).model_copy(update={"gate": None})
     return _plan("rehearse", scene, (rehearse.check(scene), stage, rehearse.clean_up(scene)))
+
+
+def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
+    """A new cloud from its model, at the model's release, in slot a. The rehearsal's machine is not part of it."""
+    release = catalog.releases.get(cloud.release).name
+    places = tuple(
+        deploy.Place(
+            machine=node.machines()[0].name,
+            node=node.name,
+            slot=node.machines()[0].slot,
+            image=image_of(node, release, catalog.roles, catalog.releases).name,
+            roles=node.roles,
+        )
+        for node in cloud.nodes
+        if not node.rehearsal
+    )
+    stages = (
+        deploy.images(places, release),
+        deploy.machines(places, release),
+        *deploy.roles(places, proxy_address=str(cloud.networks.management.vip)),
+        deploy.seed(),
+    )
+    return Plan(name="deploy", cloud=cloud.name, source=release, target=release, stages=stages)
 
 
 def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_writes: bool) -> Plan:

@@ -19,7 +19,7 @@ def serving_slot(cloud: Cloud, facts: Facts) -> Slot | None:
     """The slot whose proxy holds the virtual address; a proxy of slot x passes on to the control nodes of slot x."""
     for name, machine in facts.machines.items():
         if machine.holds_vip and machine.slot in ("a", "b") and cloud.machine(name).slot == machine.slot:
-            return machine.slot  # type: ignore[return-value]
+            return machine.slot
     return None
 
 

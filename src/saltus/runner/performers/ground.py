@@ -10,12 +10,11 @@ from typing import Any
 from saltus.fleet.port import Fleet, Job, values
 from saltus.machines.images import ImageStore
 from saltus.machines.provider import FileContent, Provider
-from saltus.runner.performer import StepContext
-from saltus.verify.connection import Login
-
 from saltus.model.cloud import Cloud
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
+from saltus.runner.performer import StepContext
+from saltus.verify.connection import Login
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,11 @@ class Ground:
     login: Callable[[str], Login]
     """host -> how to log in to the cloud's APIs there."""
     gather: Callable[[], Facts]
+    guest: Path
+    """Where the lab's guest is built."""
+    tenant_password: Callable[[], str]
     lists: Path
     """Where kept API lists of this cloud lie, `<label>.json`."""
-    master_transfer: Path
-    """A directory that the Salt master serves and minions can send files to: clones of databases pass through it."""
 
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from saltus.machines.images import ImageSpec
 from saltus.machines.provider import MachineSpec, Volume
-from saltus.runner.performer import Outcome, StepContext
-
 from saltus.plan.actions import BuildImage, CreateMachine, DestroyMachine, StartMachine, StopMachine
 from saltus.planner.images import image_of
+from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
 ANSWER_TIMEOUT_S = 180.0

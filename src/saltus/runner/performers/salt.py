@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltus.fleet.port import FoundJob, Job, StateReturn, values
-from saltus.runner.performer import Outcome, StepContext, Verdict
-
 from saltus.plan.actions import ApplyState, CallFunction
+from saltus.runner.performer import Outcome, StepContext, Verdict
 from saltus.runner.performers.ground import Ground
 
 

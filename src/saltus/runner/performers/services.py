@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saltus.runner.performer import Outcome, StepContext
-
 from saltus.errors import OperatorError
 from saltus.plan.actions import PrepareStart, StartServices, StopServices, SwitchProxy
+from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
 
@@ -59,7 +58,7 @@ class ProxySwitcher:
 
     def perform(self, action: SwitchProxy, context: StepContext) -> Outcome:
         leaving = self.ground.provider.get(action.leave)
-        if leaving is not None and leaving.is_running:
+        if leaving is not None and leaving.is_running and action.leave != action.take:
             self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
         taken = self.ground.call(context, action.take, "saltus_node.take_vip", timeout_s=60)
         if taken["vip"] != action.address:

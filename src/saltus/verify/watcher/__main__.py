@@ -62,7 +62,7 @@ class Watch:
             lambda: pinger.run(
                 self.stop,
                 lambda at, seconds: recorder.good(series, at, seconds),
-                lambda _at: recorder.bad(series, "no answer"),
+                lambda sent: recorder.bad(series, sent, "no answer"),
             )
         )
 
@@ -86,19 +86,19 @@ class Watch:
             answer = probe.sample()
             answered = time.monotonic()
             if answer is None:
-                self._not_asked(series)
+                self._not_asked(series, asked)
             elif answer.is_good:
                 self._recorder.good(series, answered, answered - asked)
             else:
-                self._recorder.bad(series, answer.error)
+                self._recorder.bad(series, asked, answer.error)
             period_s = series.period_s if answer and answer.is_good else self._targets.down_s
             wait_s = max(0.05, period_s - (answered - asked))
         probe.clean()
 
-    def _not_asked(self, series: Series) -> None:
+    def _not_asked(self, series: Series, asked: float) -> None:
         """Without a first token nothing is known of the others; of keystone it is known that it gives none."""
         if series.target == "keystone":
-            self._recorder.bad(series, "no token")
+            self._recorder.bad(series, asked, "no token")
 
     def _thread(self, body: object) -> None:
         thread = threading.Thread(target=body, daemon=True)  # type: ignore[arg-type]

@@ -58,12 +58,13 @@ class Recorder:
                 self._write(event="up", series=series, at=at, failures=series.failures_now)
             series.failures_now, series.last_good = 0, max(at, series.last_good)
 
-    def bad(self, series: Series, error: str) -> None:
+    def bad(self, series: Series, asked: float, error: str) -> None:
         with self._lock:
             series.samples += 1
             series.failures += 1
             if not series.failures_now:
-                self._write(event="down", series=series, at=series.last_good, error=error)
+                first = self._utc(asked).isoformat()
+                self._write(event="down", series=series, at=series.last_good, first_failure=first, error=error)
             series.failures_now += 1
 
     def write_state(self, *, ended: bool = False) -> None:

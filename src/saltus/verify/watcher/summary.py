@@ -23,6 +23,8 @@ class Outage(Written):
     target: str
     kind: Kind
     started: AwareDatetime
+    first_failure: AwareDatetime
+    """When the first question was asked that was not answered well: what was done then is what took the target away."""
     ended: AwareDatetime | None
     seconds: float
     failures: int
@@ -100,7 +102,7 @@ class AttributedOutage(Written):
 
     outage: Outage
     began_in: str | None
-    """The step that ran when the first failure was possible; None when it was between steps."""
+    """The step that ran at the first failure, the first of them when lanes ran; None when it was between steps."""
     seconds: dict[str, float]
     """{step: seconds of the outage in which it ran}, in the order of `steps`; lanes side by side add up to more."""
 
@@ -110,7 +112,7 @@ def attribute(outages: Iterable[Outage], steps: Sequence[StepSpan]) -> tuple[Att
 
 
 def _attributed(outage: Outage, steps: Sequence[StepSpan]) -> AttributedOutage:
-    end = outage.ended
+    end, first = outage.ended, outage.first_failure
     seconds: dict[str, float] = {}
     for step in steps:
         ends = [each for each in (step.ended, end) if each is not None]
@@ -118,7 +120,8 @@ def _attributed(outage: Outage, steps: Sequence[StepSpan]) -> AttributedOutage:
         overlap = (min(ends) - begun).total_seconds() if ends else outage.seconds
         if overlap > 0:
             seconds[step.step] = round(seconds.get(step.step, 0.0) + overlap, 3)
-    return AttributedOutage(outage=outage, began_in=next(iter(seconds), None), seconds=seconds)
+    running = (step.step for step in steps if step.started <= first and (step.ended is None or first <= step.ended))
+    return AttributedOutage(outage=outage, began_in=next(running, None), seconds=seconds)
 
 
 def summarise(directory: Path) -> WatchSummary:
@@ -153,6 +156,7 @@ def read_outages(path: Path, session_ended: datetime) -> list[Outage]:
                     target=event["target"],
                     kind=event["kind"],
                     started=at,
+                    first_failure=event["first_failure"],
                     ended=None,
                     seconds=so_far,
                     failures=1,

@@ -1,0 +1,25 @@
+{#- The highstate: everything that the roles of this node are, running. A rehearsal's node stops short of starting
+    OpenStack: its databases come from a clone. #}
+{%- set node = pillar.saltus %}
+include:
+  - saltus.prepared
+
+{% for role, slice in node.roles.items() if not slice.first_schema -%}
+{% include 'saltus/running.jinja' %}
+{% endfor -%}
+
+{% if not node.rehearsal -%}
+{% if node.roles.values() | selectattr('first_schema') | list -%}
+saltus schemas:
+  saltus.schemas_created: []
+{% endif -%}
+
+{% for role, slice in node.roles.items() if slice.first_schema -%}
+{% include 'saltus/running.jinja' %}
+{% endfor -%}
+
+{% if 'keystone.server' in node.roles -%}
+saltus identity:
+  saltus.identity_present: []
+{% endif -%}
+{% endif -%}

@@ -1,0 +1,251 @@
+"""The verbs of an upgrade: plan, run, rollback, accept, report."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from saltus.cli.command import DONE, FAILED, WAITING, Command
+from saltus.journal.fold import RunState
+from saltus.plan import Plan
+
+EXIT = {"done": DONE, "waiting": WAITING, "paused": WAITING}
+
+
+class _Planner(Command):
+    """Common to all plans: print it, and the command that runs it."""
+
+    def _shown(self, plan: Plan, as_json: bool) -> int:
+        from saltus.plan.text import write_plan
+
+        print(plan.to_json() if as_json else write_plan(plan), end="")
+        if not as_json:
+            print(f"next: saltus run {plan.short}")
+        return DONE
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("-f", "--format", choices=("text", "json"), default="text", help="text for people [text]")
+        return parser
+
+
+class PlanControl(_Planner):
+    """Plan to move the control plane to another release: nothing is touched.
+
+    The plan's stages:
+    * check: take the facts again, keep the API lists
+    * rehearse: clone the databases, run every db_sync on the clone, start the target's APIs on it, compare; gate
+    * prepare: build the idle slot while the old one serves
+    * real-upgrade: stop, freeze, db_sync, start, verify, switch
+    * verify: lists, an instance on an old compute, old machines off; gate
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--to", metavar="RELEASE", help="epoxy, 2025.1, ... [the model's openstack_release]")
+        parser.add_argument("--expires", metavar="TIME", help="gates expire after 90m, 2h, 1d, ... [never]")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+
+        expires = duration(parsed_args.expires) if parsed_args.expires else None
+        plan = upgrades.plan_control(Workplace(self.settings), parsed_args.to, expires_after=expires)
+        return self._shown(plan, parsed_args.format == "json")
+
+
+class PlanRehearse(_Planner):
+    """Plan a rehearsal of the control plane's upgrade alone, on a clone of the running cloud's databases."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--to", metavar="RELEASE", help="epoxy, 2025.1, ... [the model's openstack_release]")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+
+        plan = upgrades.plan_rehearsal(Workplace(self.settings), parsed_args.to)
+        return self._shown(plan, parsed_args.format == "json")
+
+
+class PlanRollback(_Planner):
+    """Plan the way back of an upgrade that is not accepted: databases to the freeze, old machines, switch."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_discard(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+
+        plan = upgrades.plan_rollback(Workplace(self.settings), discard_writes=parsed_args.discard_writes)
+        return self._shown(plan, parsed_args.format == "json")
+
+
+class PlanAccept(_Planner):
+    """Plan to give the way back up: the old machines and the frozen databases are removed."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+
+        return self._shown(upgrades.plan_accept(Workplace(self.settings)), parsed_args.format == "json")
+
+
+class PlanShow(_Planner):
+    """Show a plan that was made: as a person reads it, or as the JSON whose fingerprint it is known by."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("plan", help="the beginning of its fingerprint")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands.workplace import Workplace
+
+        plan = Workplace(self.settings).journal.find_plan(parsed_args.plan)
+        return self._shown(plan, parsed_args.format == "json")
+
+
+class _RunCommand(Command):
+    """Common to what runs a plan: who answers its gates, and how it ends."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--approve-as", metavar="NAME", help="approve every gate, unseen, in this name: for labs")
+        return parser
+
+    def _run(self, name: str, approve_as: str | None) -> int:
+        from saltus.commands import reporting, upgrades
+        from saltus.commands.workplace import Workplace
+        from saltus.report.text import render
+        from saltus.runner.progress import TerminalProgress
+
+        workplace = Workplace(self.settings)
+        progress = TerminalProgress()
+        try:
+            run, state = upgrades.run(workplace, name, upgrades.asker(approve_as), progress)
+        finally:
+            progress.close()
+        if state.status == "done":
+            print(render(reporting.make_report(workplace, run)))
+        print_end(run, state)
+        return EXIT.get(state.status, FAILED)
+
+
+class Run(_RunCommand):
+    """Run a plan, or resume a run: finished steps are never done again.
+
+    Ctrl-C once pauses after the running step, twice stops at once; either way the same command resumes.
+    Exit codes: 0 done, 1 failed, 3 waits for an approval or is paused, 130 interrupted.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("plan", help="the beginning of a plan's fingerprint, or the id of a run")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        return self._run(parsed_args.plan, parsed_args.approve_as)
+
+
+class Rollback(_RunCommand):
+    """Take the control plane back: plans the rollback, shows it, and runs it; its gate asks before anything is lost."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_discard(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+        from saltus.plan.text import write_plan
+
+        plan = upgrades.plan_rollback(Workplace(self.settings), discard_writes=parsed_args.discard_writes)
+        print(write_plan(plan), file=sys.stderr)
+        return self._run(plan.fingerprint, parsed_args.approve_as)
+
+
+class Accept(_RunCommand):
+    """Keep the new release for good: plans and runs the removal of the way back; its gate asks first."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+        from saltus.plan.text import write_plan
+
+        plan = upgrades.plan_accept(Workplace(self.settings))
+        print(write_plan(plan), file=sys.stderr)
+        return self._run(plan.fingerprint, parsed_args.approve_as)
+
+
+class ReportCommand(Command):
+    """Report what a run came to: stages, versions, what users noticed, who approved, the way back."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("run", nargs="?", help="the id of the run [the last one]")
+        parser.add_argument("-f", "--format", choices=("markdown", "json"), default="markdown")
+        parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it there")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import reporting, upgrades
+        from saltus.commands.workplace import Workplace
+        from saltus.report.text import render
+
+        workplace = Workplace(self.settings)
+        report = reporting.make_report(workplace, parsed_args.run or upgrades.latest_run(workplace))
+        text = report.model_dump_json(indent=1) if parsed_args.format == "json" else render(report)
+        if parsed_args.output:
+            parsed_args.output.write_text(text + "\n")
+            print(f"written: {parsed_args.output}")
+        else:
+            print(text)
+        return DONE
+
+
+def print_end(run: str, state: RunState) -> None:
+    """How it ended and the one command that comes next, on stderr."""
+    for step, failure in state.failures():
+        print(
+            f"failed: {step}\nerror: {failure.what}\nbecause: {failure.because}\ndo: {failure.do}",
+            file=sys.stderr,
+        )
+    print(f"run {run}: {state.status}{': ' + state.reason if state.reason else ''}", file=sys.stderr)
+    following = {
+        "done": f"saltus report {run}",
+        "waiting": f"saltus approve {run}",
+        "paused": f"saltus run {run}",
+        "failed": f"saltus run {run}",
+    }.get(state.status)
+    if following:
+        print(f"next: {following}", file=sys.stderr)
+
+
+def duration(text: str) -> timedelta:
+    """`90m`, `2h`, `1d`, `45s` as a timedelta."""
+    from saltus.errors import OperatorError
+
+    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
+    if not found:
+        raise OperatorError(
+            what=f"{text!r} is no duration", because="a duration is a number and s, m, h or d", do="say 90m, 2h or 1d"
+        )
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def _add_discard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--discard-writes", action="store_true", help="lose what tenants wrote since the upgrade; it is listed first"
+    )

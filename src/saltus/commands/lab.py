@@ -1,0 +1,173 @@
+"""A cloud on one machine: up, status, down, and a shell on its machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saltus.commands.upgrades import run
+from saltus.commands.workplace import Workplace
+from saltus.errors import OperatorError
+from saltus.journal.fold import RunState
+from saltus.machines import host
+from saltus.machines.provider import Machine
+from saltus.planner import plans
+from saltus.planner.scenes import serving_slot
+from saltus.runner.gates import AutoApprover
+from saltus.runner.performers.machines import ANSWER_TIMEOUT_S
+from saltus.runner.progress import Progress
+from saltus.verify import instances
+from saltus.verify.connection import connect
+
+GOLDEN = "golden"
+"""The label of the copies of all disks, taken when the cloud had just been deployed."""
+
+
+@dataclass(frozen=True)
+class LabMachine:
+    """A line of `saltus lab status`."""
+
+    machine: str
+    state: str
+    address: str
+    release: str
+    disk_bytes: int
+
+
+def up(workplace: Workplace, progress: Progress, *, pristine: bool = False) -> RunState | None:
+    """Bring the lab up: deployed the first time, started or (`pristine`) put back to its golden copy later.
+
+    Returns the state of the deploying run, or None when there was nothing to deploy.
+    """
+    prepare_host(workplace, progress)
+    provider = workplace.provider
+    provider.prepare_network()
+    workplace.master.ensure_started()
+    machines = _own(workplace)
+    if machines and all(GOLDEN in provider.copies(m.name) for m in machines if not _made_later(workplace, m)):
+        restore_golden(workplace, progress) if pristine else start(workplace, progress)
+        return None
+    plan = plans.plan_deploy(workplace.cloud, workplace.catalog)
+    workplace.journal.save_plan(plan)
+    _, state = run(workplace, plan.fingerprint, AutoApprover("saltus lab up"), progress)
+    if state.status == "done":
+        save_golden(workplace, progress)
+    return state
+
+
+def prepare_host(workplace: Workplace, progress: Progress) -> None:
+    """What the host and the secret store need before anything is deployed."""
+    installed = host.prepare(workplace.settings.state)
+    if installed:
+        progress.note(f"installed on this host: {', '.join(installed)}")
+    written = workplace.secrets.generate(workplace.cloud, also=["tenant"])
+    if written:
+        progress.note(f"{len(written)} secrets written at random to {workplace.secrets.path}")
+
+
+def start(workplace: Workplace, progress: Progress) -> None:
+    """Boot what is off and belongs to the serving slot; units that were enabled come up with their machine."""
+    off = [m.name for m in _own(workplace) if not m.is_running and not _made_later(workplace, m)]
+    for name in off:
+        progress.note(f"booting {name}")
+        workplace.provider.start(name)
+    if off:
+        workplace.fleet.wait_for(off, ANSWER_TIMEOUT_S)
+        wait_for_apis(workplace, progress)
+
+
+def save_golden(workplace: Workplace, progress: Progress) -> None:
+    """Stop every machine, copy its disk, start all again: the next `lab up --pristine` takes a minute."""
+    provider, names = workplace.provider, [machine.name for machine in _own(workplace)]
+    progress.note("saving a golden copy of every machine")
+    for name in reversed(names):
+        provider.stop(name)
+    for name in names:
+        provider.save_copy(name, GOLDEN)
+    start(workplace, progress)
+
+
+def restore_golden(workplace: Workplace, progress: Progress) -> None:
+    """The cloud as it was when it had just been deployed: disks put back, machines made later destroyed."""
+    provider = workplace.provider
+    progress.note("putting every machine back to its golden copy")
+    for machine in _own(workplace):
+        if _made_later(workplace, machine):
+            provider.destroy(machine.name)
+            workplace.keys.remove(machine.name)
+        else:
+            provider.stop(machine.name)
+            provider.restore_copy(machine.name, GOLDEN)
+    start(workplace, progress)
+    for node in workplace.cloud.with_role("mariadb.server"):
+        for label in workplace.fleet.call([node.name], "saltus_mariadb.list_backups")[node.name].value or ():
+            workplace.fleet.call([node.name], "saltus_mariadb.remove_backup", label)
+
+
+def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
+    """Return when the serving proxy passes on every API, and the tenant's instance runs again."""
+    facts = workplace.gather()
+    slot = serving_slot(workplace.cloud, facts)
+    for node in workplace.cloud.with_role("haproxy.proxy"):
+        proxy = f"{node.name}-{slot}"
+        progress.note(f"waiting until {proxy} passes on every API")
+        answer = workplace.fleet.call([proxy], "saltus_node.wait_apis", [], 300, timeout_s=330)[proxy]
+        if not answer.worked:
+            raise OperatorError(
+                what="the cloud does not answer",
+                because=str(answer.error).strip().splitlines()[-1],
+                do=f"saltus lab exec {proxy} systemctl --failed, and the same on the control node",
+            )
+    instances.start_stopped(connect(workplace.login(str(workplace.cloud.networks.management.vip))))
+
+
+def down(workplace: Workplace, *, destroy: bool) -> list[str]:
+    """Stop every machine, or destroy them with their disks and volumes, and stop the Salt master; what was done."""
+    provider, done = workplace.provider, []
+    volumes = sorted({volume.name for machine in _own(workplace) for volume in machine.spec.volumes})
+    for machine in reversed(_own(workplace)):
+        if destroy:
+            provider.destroy(machine.name)
+            workplace.keys.remove(machine.name)
+            done.append(f"destroyed {machine.name}")
+        elif machine.is_running:
+            provider.stop(machine.name)
+            done.append(f"stopped {machine.name}")
+    if destroy:
+        for volume in volumes:
+            provider.remove_volume(volume)
+            done.append(f"removed the volume {volume}")
+        done += list(provider.clean())
+    if workplace.master.stop():
+        done.append("stopped the Salt master")
+    return done
+
+
+def status(workplace: Workplace) -> list[LabMachine]:
+    return [
+        LabMachine(
+            machine=machine.name,
+            state=str(machine.state),
+            address=machine.address,
+            release=machine.spec.labels.get("release", "-"),
+            disk_bytes=machine.disk_bytes,
+        )
+        for machine in _own(workplace)
+    ]
+
+
+def _own(workplace: Workplace) -> list[Machine]:
+    """The machines of this cloud, in the order in which they are started: databases and messages first."""
+    cloud = workplace.cloud
+    known = {machine.name for machine in cloud.machines()}
+
+    def place(machine: Machine) -> tuple[int, str]:
+        roles = cloud.node_of(machine.name).roles
+        order = ("mariadb.server", "rabbitmq.server", "keystone.server", "haproxy.proxy")
+        return next((i for i, role in enumerate(order) if role in roles), len(order)), machine.name
+
+    return sorted((m for m in workplace.provider.list() if m.name in known), key=place)
+
+
+def _made_later(workplace: Workplace, machine: Machine) -> bool:
+    """Made by a rehearsal or an upgrade, not when the cloud was deployed."""
+    return machine.spec.labels.get("slot") == "b" or workplace.cloud.node_of(machine.name).rehearsal

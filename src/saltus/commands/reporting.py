@@ -1,0 +1,146 @@
+"""From the journal of a run to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from saltus.commands.workplace import Workplace
+from saltus.journal.events import Event, GateApproved, GateRejected, OutageSeen, WatchSummary
+from saltus.journal.fold import RunState
+from saltus.plan import Stage
+from saltus.report.report import Answer, Outage, Report, StageLine, StepLine, Watched
+
+
+def make_report(workplace: Workplace, run: str) -> Report:
+    """The report of a run, whether it is over or not."""
+    journal = workplace.journal
+    record = journal.find_run(run)
+    state = journal.state(record.id)
+    events = [event for _, event in journal.read(record.id)]
+    plan = state.plan
+    outages = tuple(_outage(event) for event in events if isinstance(event, OutageSeen))
+    totals = {(e.target, e.what): e for e in events if isinstance(e, WatchSummary)}
+    ended = state.ended_at
+    return Report(
+        run=record.id,
+        plan=record.fingerprint,
+        name=plan.name,
+        cloud=plan.cloud,
+        source=plan.source,
+        target=plan.target,
+        status=state.status,
+        reason=state.reason,
+        started=state.started_at,
+        seconds=(ended - state.started_at).total_seconds() if ended and state.started_at else None,
+        stages=tuple(_stage(stage, state, outages) for stage in plan.stages),
+        versions=_versions(state),
+        watched=tuple(
+            Watched(
+                target=e.target, what=e.what, asked=e.asked, lost=e.lost, outage_s=e.outage_s, longest_s=e.longest_s
+            )
+            for e in totals.values()
+        ),
+        outages=outages,
+        answers=_answers(events),
+        highlights=tuple(_highlights(state)),
+        way_back=_way_back(state),
+    )
+
+
+def _outage(event: OutageSeen) -> Outage:
+    return Outage(
+        target=event.target,
+        what=event.what,
+        started=event.started,
+        seconds=(event.ended - event.started).total_seconds() if event.ended else None,
+        step=event.step,
+    )
+
+
+def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLine:
+    ids = {step.id for step in stage.steps}
+    steps = [state.steps[step.id] for step in stage.steps]
+    started = [step.started_at for step in steps if step.started_at]
+    ended = [step.ended_at for step in steps if step.ended_at]
+    statuses = {step.status for step in steps}
+    finished = "done" if statuses <= {"done", "skipped"} else "partly done" if started else "pending"
+    status: str = next((s for s in ("failed", "unknown", "running") if s in statuses), finished)
+    mine = [outage.seconds or 0.0 for outage in outages if outage.step in ids and outage.what != "ping"]
+    return StageLine(
+        id=stage.id,
+        title=stage.title,
+        impact=str(stage.impact),
+        way_back=stage.way_back,
+        status=status,
+        seconds=(max(ended) - min(started)).total_seconds() if started and ended else None,
+        outage_s=max(mine, default=0.0),
+        steps=tuple(
+            StepLine(
+                id=step.id,
+                title=step.title,
+                status=state.steps[step.id].status,
+                seconds=state.steps[step.id].seconds,
+                summary=state.steps[step.id].summary,
+            )
+            for step in stage.steps
+        ),
+    )
+
+
+def _versions(state: RunState) -> dict[str, tuple[str | None, str | None]]:
+    """{component on node: before, after}. A node's machines in both slots are one node: what serves is what counts."""
+    before = _by_node(state, "check/versions", state.plan.source)
+    after = _by_node(state, "verify/versions", state.plan.target)
+    return {name: (before.get(name), after.get(name)) for name in sorted({*before, *after})} if after else {}
+
+
+def _by_node(state: RunState, step: str, release: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    evidence = state.steps[step].evidence.get("versions") if step in state.steps else None
+    serving = state.steps[step].evidence.get("serving") if step in state.steps else None
+    if not isinstance(evidence, dict) or not isinstance(serving, dict):
+        return found
+    for machine, versions in evidence.items():
+        node = serving.get(machine)
+        if isinstance(versions, dict) and isinstance(node, str):
+            found |= {f"{component} on {node}": str(version) for component, version in versions.items()}
+    return found
+
+
+def _answers(events: Sequence[Event]) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(
+            gate=event.gate,
+            answer="approved" if isinstance(event, GateApproved) else "rejected",
+            by=event.by,
+            at=event.at,
+            comment=event.comment,
+        )
+        for event in events
+        if isinstance(event, GateApproved | GateRejected)
+    )
+
+
+TOLD = ("api.compare", "instance.boot", "database.restore", "database.back-up")
+"""Kinds of action whose outcome everybody wants to read first."""
+
+
+def _highlights(state: RunState) -> list[str]:
+    return [
+        f"{step.title}: {state.steps[step.id].summary}"
+        for step in state.plan.steps()
+        if step.action.kind in TOLD and state.steps[step.id].status == "done"
+    ]
+
+
+def _way_back(state: RunState) -> str:
+    if state.plan.name != "control":
+        return "; ".join(dict.fromkeys(stage.way_back for stage in state.plan.stages))
+    frozen = state.steps.get("real-upgrade/freeze")
+    if frozen is None or not frozen.is_over:
+        return "The window was not reached: nothing of the running cloud has changed, and nothing is to be taken back."
+    return (
+        f"`saltus rollback` takes the control plane back to {state.plan.source}: the databases to the moment of the"
+        f" freeze, the old machines with their disks. It refuses when tenants have written through {state.plan.target},"
+        " unless `--discard-writes` is given. `saltus accept` gives the way back up and removes the old machines."
+    )

@@ -1,0 +1,137 @@
+"""Plans and runs: make a plan, show it, run it, and take it up again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+
+from saltus.commands.watching import WATCHED_PLANS, watched
+from saltus.commands.workplace import Workplace
+from saltus.errors import OperatorError
+from saltus.journal.fold import RunState
+from saltus.journal.store import NotFound
+from saltus.plan import Plan
+from saltus.planner import plans
+from saltus.runner.gates import Asker, AutoApprover, TerminalAsker, this_person
+from saltus.runner.performers.registry import performers
+from saltus.runner.performers.verify import differing_facts
+from saltus.runner.progress import Progress
+from saltus.runner.run import Runner
+
+
+def plan_control(workplace: Workplace, target: str | None, *, expires_after: timedelta | None) -> Plan:
+    """The control plane to `target`, which defaults to the model's release. Saved; nothing is touched."""
+    make: Callable[[], Plan] = lambda: plans.plan_control(  # noqa: E731
+        workplace.cloud,
+        workplace.gather(),
+        workplace.catalog,
+        target=target or workplace.cloud.release,
+        expires_after=expires_after,
+    )
+    return _saved(workplace, make)
+
+
+def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
+    """The rehearsal alone."""
+    return _saved(
+        workplace,
+        lambda: plans.plan_rehearsal(
+            workplace.cloud, workplace.gather(), workplace.catalog, target=target or workplace.cloud.release
+        ),
+    )
+
+
+def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
+    """Back from the upgrade that was begun or done and is not accepted."""
+    return _saved(
+        workplace,
+        lambda: plans.plan_rollback(
+            workplace.cloud, workplace.gather(), workplace.catalog, discard_writes=discard_writes
+        ),
+    )
+
+
+def plan_accept(workplace: Workplace) -> Plan:
+    """The end of the way back."""
+    return _saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
+
+
+def _saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
+    workplace.master.ensure_started()
+    plan = make()
+    workplace.journal.save_plan(plan)
+    return plan
+
+
+def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tuple[str, RunState]:
+    """Run the plan, or resume the run, that `name` names; returns the run's id and its state.
+
+    A plan that has a run which is not over is resumed, not begun a second time.
+    """
+    run_id = find_or_create_run(workplace, name)
+    plan = workplace.journal.plan_of(run_id)
+    workplace.master.ensure_started()
+    runner = Runner(
+        workplace.journal,
+        performers(workplace.ground),
+        asker,
+        progress=progress,
+        drift=lambda state: _drift(workplace, state),
+    )
+    watching = watched(workplace, run_id, progress) if plan.name in WATCHED_PLANS else nullcontext()
+    with watching:
+        return run_id, runner.run(run_id)
+
+
+def _drift(workplace: Workplace, state: RunState) -> list[str]:
+    """A run that has done something has changed the facts itself: they are compared before its first step only."""
+    if any(step.is_over for step in state.steps.values()):
+        return []
+    return differing_facts(workplace.ground, state.plan.facts)
+
+
+def find_or_create_run(workplace: Workplace, name: str) -> str:
+    """The run of that id; else the unfinished run of the plan of that fingerprint, or a new one."""
+    journal = workplace.journal
+    try:
+        return journal.find_run(name).id
+    except NotFound:
+        plan = journal.find_plan(name)
+    runs = [record.id for record in journal.runs() if record.fingerprint == plan.fingerprint]
+    unfinished = [run_id for run_id in runs if not journal.state(run_id).is_over]
+    if unfinished:
+        return unfinished[-1]
+    return journal.create_run(plan, by=this_person().name, undoes=_undone(workplace, plan))
+
+
+def _undone(workplace: Workplace, plan: Plan) -> str | None:
+    """The run that a rollback or an accept takes over from: the last control run of the same hop."""
+    if plan.name not in ("rollback", "accept"):
+        return None
+    journal = workplace.journal
+    for record in reversed(journal.runs()):
+        other = journal.find_plan(record.fingerprint)
+        if other.name == "control" and (other.cloud, other.source, other.target) == (
+            plan.cloud,
+            plan.source,
+            plan.target,
+        ):
+            return record.id
+    return None
+
+
+def asker(approve_as: str | None) -> Asker:
+    """`--approve-as NAME` answers every gate in that name; else the terminal is asked."""
+    return AutoApprover(approve_as) if approve_as else TerminalAsker()
+
+
+def latest_run(workplace: Workplace) -> str:
+    runs = workplace.journal.runs()
+    if not runs:
+        raise OperatorError(
+            what="there is no run",
+            because="no plan has been run with this journal",
+            do="saltus plan control --to RELEASE",
+        )
+    return runs[-1].id

@@ -1,0 +1,57 @@
+"""Interpreters on this machine: on the PATH, from pyenv, from uv."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from saltus.toolbox.recipes import CannotBuild
+
+
+def find_python(versions: tuple[str, ...]) -> Path:
+    """The interpreter of the first of `versions` (`3.11`, `2.7`) that is here. Raises CannotBuild."""
+    for version in versions:
+        for candidate in _candidates(version):
+            if _is(candidate, version):
+                return candidate
+    raise CannotBuild(
+        what=f"no Python {' or '.join(versions)} was found",
+        because="neither the PATH, nor pyenv, nor uv has one",
+        do=f"pyenv install {versions[0]}" + ("" if versions[0] == "2.7" else f", or: uv python install {versions[0]}"),
+    )
+
+
+def _candidates(version: str) -> Iterator[Path]:
+    roots = [os.environ.get("PYENV_ROOT"), "~/.pyenv", "/opt/pyenv"]
+    for root in filter(None, roots):
+        places = Path(root).expanduser().joinpath("versions")
+        for place in sorted(places.glob(f"{version}.*"), key=_newest, reverse=True):
+            yield place / "bin" / f"python{version}"
+    if found := shutil.which(f"python{version}"):
+        yield Path(found)
+    if version != "2.7" and (uv := shutil.which("uv")):
+        done = subprocess.run(
+            [uv, "python", "find", "--no-python-downloads", version], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            yield Path(done.stdout.strip())
+
+
+def _newest(place: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", place.name))
+
+
+def _is(candidate: Path, version: str) -> bool:
+    """Does it run, and is it what its name says? A shim of pyenv stands for any version, or none."""
+    try:
+        done = subprocess.run(
+            [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version

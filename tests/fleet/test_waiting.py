@@ -16,7 +16,9 @@ JOB = Job(jid="1", function="test.sleep", minions=("ctl01", "cmp01"))
 class ScriptedBus:
     """`find_job` is answered by `at_it` (True), `idle` ({}), and nobody else; `events` come in their order."""
 
-    def __init__(self, events: list[Mapping[str, Any]], at_it: tuple[str, ...] = (), idle: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, events: list[Mapping[str, Any]], at_it: tuple[str, ...] = (), idle: tuple[str, ...] = ()
+    ) -> None:
         self.events, self.at_it, self.idle = list(events), at_it, idle
         self.cached: dict[str, Mapping[str, Any]] = {}
         self.looks = 0

@@ -14,12 +14,14 @@ saltus schemas:
   saltus.schemas_created: []
 {% endif -%}
 
-{% for role, slice in node.roles.items() if slice.first_schema -%}
+{% for role, slice in node.roles.items() if role == 'keystone.server' -%}
 {% include 'saltus/running.jinja' %}
-{% endfor -%}
-
-{% if 'keystone.server' in node.roles -%}
+# Before the others start: nova-conductor and nova-scheduler end at once when keystone does not know their user.
 saltus identity:
   saltus.identity_present: []
-{% endif -%}
+{% endfor -%}
+
+{% for role, slice in node.roles.items() if slice.first_schema and role != 'keystone.server' -%}
+{% include 'saltus/running.jinja' %}
+{% endfor -%}
 {% endif -%}

@@ -4,8 +4,8 @@ What steps do on a database node: back up, prepare, restore, and read checksums 
 Runs as root on the node and speaks to MariaDB through its local socket. Needs nothing but Python's own library and
 MariaDB's programs. Every function returns plain data, or raises with three lines: what, because, do.
 
-A backup is a directory ``<backups>/<label>``. It appears whole or not at all: it is written beside its place and renamed
-there, and its ``backup.json`` lists every file with its size.
+A backup is a directory ``<backups>/<label>``. It appears whole or not at all: it is written beside its place and
+renamed there, and its ``backup.json`` lists every file with its size.
 
 Settings, from the minion's configuration under ``saltus_mariadb``: see DEFAULTS.
 """
@@ -93,9 +93,9 @@ def schema_versions(databases=None):
 
 def back_up(label, method="physical", databases=None, frozen=False, replace=False):
     """
-    Take the backup ``label``: ``physical`` copies the files of the whole server (mariadb-backup), ``logical`` dumps each
-    of ``databases`` (mariadb-dump), all at once. Both may run while services write; a physical backup is then one moment
-    of all databases, a logical one a moment of each.
+    Take the backup ``label``: ``physical`` copies the files of the whole server (mariadb-backup), ``logical`` dumps
+    each of ``databases`` (mariadb-dump), all at once. Both may run while services write; a physical backup is then one
+    moment of all databases, a logical one a moment of each.
 
     ``frozen`` says that nobody writes: the checksums of all tables are read meanwhile and kept with the backup.
     ``replace``: an older backup of that label gives way once the new one is complete.
@@ -117,7 +117,7 @@ def back_up(label, method="physical", databases=None, frozen=False, replace=Fals
             "method": method,
             "frozen": frozen,
             "prepared": method == "logical",
-            "taken_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "taken_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "server": _query("SELECT VERSION()")[0][0],
             "databases": sorted(names),
             "seconds": round(time.monotonic() - began, 2),
@@ -138,10 +138,15 @@ def back_up(label, method="physical", databases=None, frozen=False, replace=Fals
 
 
 def list_backups():
-    """{label: what is known of it} of the complete backups of this server, oldest first."""
-    folder = pathlib.Path(_settings()["backups"])
-    records = [json.loads(path.read_text()) for path in folder.glob("*/backup.json") if path.parent.name[0] != "."]
-    return {record["label"]: _summary(record) for record in sorted(records, key=lambda record: record["taken_at"])}
+    """{label: what is known of it} of the complete backups of this server, oldest first; ``damaged`` where no more can
+    be read of one than its label."""
+    found = []
+    for path in pathlib.Path(_settings()["backups"]).glob("[!.]*/backup.json"):
+        try:
+            found.append(_summary(_read_record(path)))
+        except _Trouble:
+            found.append({"label": path.parent.name, "taken_at": "", "damaged": True})
+    return {backup["label"]: backup for backup in sorted(found, key=lambda backup: backup["taken_at"])}
 
 
 def taken_checksums(label):
@@ -278,8 +283,7 @@ def _wait_for_server(timeout_s, before):
 
 
 def _load(place, names):
-    users = [path for path in place.glob("users.sql.*")]
-    for path in users:
+    for path in place.glob("users.sql.*"):
         _load_file(path)
     dumps = [next(place.glob(f"{name}.sql.*")) for name in names]
     with concurrent.futures.ThreadPoolExecutor(_workers()) as pool:
@@ -321,7 +325,8 @@ def _run(argv, stdin=None, text=None):
         raise _Trouble(f"{argv[0]} is not installed", [str(exc)], f"apt install {package}") from exc
     if done.returncode != 0:
         tail = done.stderr.decode(errors="replace").strip().splitlines()[-10:]
-        raise _Trouble(f"{argv[0]} ended with exit code {done.returncode}", tail or ["it said nothing"], "see its words")
+        what = f"{argv[0]} ended with exit code {done.returncode}"
+        raise _Trouble(what, tail or ["it said nothing"], "mend what it names, then repeat the step")
     return done.stdout
 
 
@@ -398,7 +403,18 @@ def _record(label):
             [f"{path.parent.parent} has: {known or 'none'}"],
             "name one of those",
         )
-    return json.loads(path.read_text())
+    return _read_record(path)
+
+
+def _read_record(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as exc:
+        raise _Trouble(
+            f"the backup {path.parent.name} is not complete; MariaDB was not touched",
+            [f"its backup.json is damaged: {exc}"],
+            "use another backup: salt-call saltus_mariadb.list_backups",
+        ) from exc
 
 
 def _write_record(place, record):
@@ -437,11 +453,8 @@ def _refuse_backup(target, method, names, replace):
         size = sum(path.stat().st_size for path in files if path.is_file() and path.name != "ibtmp1")
     else:
         wanted = "', '".join(names)
-        size = int(
-            _query(f"SELECT IFNULL(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema IN ('{wanted}')")[
-                0
-            ][0]
-        )
+        total = f"SELECT IFNULL(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema IN ('{wanted}')"
+        size = int(_query(total)[0][0])
     free = shutil.disk_usage(folder).free
     if free < size * 1.1:
         reasons.append(f"{folder} has {_mb(free)} free and the backup may need {_mb(size * 1.1)}")

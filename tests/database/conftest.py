@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
 import os
 import pwd
 import shutil
@@ -11,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from saltus.fleet.port import CallReturn
 
 ROOT = Path(__file__).parents[2]
 DUMPS = ROOT / "tests" / "data" / "databases"
@@ -57,6 +60,7 @@ class PrivateMariaDB:
         self.home.chmod(0o755)
         if os.geteuid() == 0:
             shutil.chown(self.home, user)
+        pid = self.home / "pid"
         install = ["mariadb-install-db", f"--defaults-file={config}", "--auth-root-authentication-method=normal"]
         subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)
         options = {
@@ -65,11 +69,7 @@ class PrivateMariaDB:
                 "datadir": str(self.datadir),
                 "backups": str(self.backups),
                 "defaults_file": str(config),
-                "stop": [
-                    "sh",
-                    "-c",
-                    f"kill $(cat {self.home}/pid) && while test -e {self.home}/pid; do sleep 0.05; done",
-                ],
+                "stop": ["sh", "-c", f"test -e {pid} && kill $(cat {pid}); while test -e {pid}; do sleep 0.05; done"],
                 "start": ["sh", "-c", f"setsid mariadbd --defaults-file={config} </dev/null >/dev/null 2>&1 &"],
             }
         }
@@ -106,6 +106,25 @@ class PrivateMariaDB:
     def query(self, statement: str, database: str | None = None) -> list[list[str | None]]:
         rows: list[list[str | None]] = self["saltus_mariadb"].query(statement, database)
         return rows
+
+
+class LocalFleet:
+    """Of a Fleet, the calls: each minion is a PrivateMariaDB, and what is sent is no more than JSON could carry."""
+
+    def __init__(self, minions: Mapping[str, PrivateMariaDB]) -> None:
+        self.minions = minions
+        self.called: list[tuple[str, str]] = []
+
+    def call(self, target: Sequence[str], function: str, *args: object, **options: Any) -> dict[str, CallReturn]:
+        (minion,) = target
+        self.called.append((minion, function))
+        module, _, name = function.partition(".")
+        sent = json.loads(json.dumps(args))
+        try:
+            value = getattr(self.minions[minion][module], name)(*sent)
+        except Exception as exc:
+            return {minion: CallReturn(minion=minion, error=str(exc), exit_code=1)}
+        return {minion: CallReturn(minion=minion, value=json.loads(json.dumps(value)))}
 
 
 def load_module(name: str) -> ModuleType:

@@ -87,7 +87,8 @@ def test_a_truncated_backup_is_refused_and_nothing_is_touched(server: PrivateMar
     db = server["saltus_mariadb"]
     before = db.checksums()
     db.back_up("truncated", method, frozen=True, replace=True)
-    largest = max((server.backups / "truncated").rglob("*"), key=lambda path: path.stat().st_size)
+    files = [path for path in (server.backups / "truncated").rglob("*") if path.suffix != ".json"]
+    largest = max(files, key=lambda path: path.stat().st_size)
     os.truncate(largest, largest.stat().st_size // 2)
     with pytest.raises(CommandExecutionError, match=r"not complete; MariaDB was not touched(.|\n)*instead of"):
         db.restore("truncated")
@@ -102,6 +103,17 @@ def test_a_dump_with_other_content_is_refused(server: PrivateMariaDB) -> None:
     dump.write_bytes(content)
     with pytest.raises(CommandExecutionError, match="other content"):
         server["saltus_mariadb"].restore("altered")
+
+
+def test_a_damaged_record_is_refused_and_listed_as_such(server: PrivateMariaDB) -> None:
+    db = server["saltus_mariadb"]
+    db.back_up("damaged", "logical", ["glance"])
+    record = server.backups / "damaged" / "backup.json"
+    os.truncate(record, 100)
+    with pytest.raises(CommandExecutionError, match=r"backup\.json is damaged"):
+        db.restore("damaged")
+    assert db.list_backups()["damaged"]["damaged"] is True
+    db.remove_backup("damaged")
 
 
 def test_every_reason_against_a_backup_is_told(server: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,68 +1,105 @@
 """The clone of a cloud's databases on another server, and what was written since a backup."""
 
 import base64
+import io
 import secrets
-import shutil
+import tarfile
+from typing import cast
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
-from .conftest import PrivateMariaDB
+from saltus.database import clone as cloning
+from saltus.database.clone import CloneDone, CloneFailed
+from saltus.fleet.errors import CallFailed
+from saltus.fleet.port import Fleet
+
+from .conftest import LocalFleet, PrivateMariaDB
 
 pytestmark = pytest.mark.mariadb
 OWN = "10.77.0.51"
 
 
 @pytest.fixture(scope="module")
-def clone(server: PrivateMariaDB, another_server: PrivateMariaDB) -> PrivateMariaDB:
-    """The databases of `server` on the other one, carried in chunks."""
-    server["saltus_mariadb"].back_up("clone", "logical", replace=True)
-    source, target = server["saltus_clone"], another_server["saltus_clone"]
-    files = source.files("clone")
-    for name, file in files.items():
-        for offset in range(0, file["size"], 50_000):
-            chunk = source.read_chunk("clone", name, offset, 50_000)
-            written = target.write_chunk("clone", name, offset, chunk)
-            assert target.write_chunk("clone", name, offset, chunk) == written
-    assert target.files("clone") == files
-    target.load("clone")
-    return another_server
+def fleet(server: PrivateMariaDB, another_server: PrivateMariaDB) -> LocalFleet:
+    server["saltus_mariadb"].back_up("rehearsal", "logical")
+    return LocalFleet({"dbs01": server, "upg01": another_server})
 
 
-def test_a_clone_has_every_row_of_every_table(server: PrivateMariaDB, clone: PrivateMariaDB) -> None:
-    assert clone["saltus_mariadb"].checksums() == server["saltus_mariadb"].checksums()
+def clone(fleet: LocalFleet, label: str = "rehearsal") -> CloneDone:
+    return cloning.clone(cast(Fleet, fleet), label=label, source="dbs01", target="upg01", own_address=OWN)
 
 
-def test_a_chunk_that_did_not_arrive_whole_is_found_before_loading(clone: PrivateMariaDB) -> None:
-    place = clone.backups / "clone"
-    shutil.copytree(place, clone.backups / "halved")
-    name = next(place.glob("nova.sql.*")).name
-    clone["saltus_clone"].write_chunk("halved", name, 100, base64.b64encode(secrets.token_bytes(10)).decode())
-    with pytest.raises(Exception, match="not complete; MariaDB was not touched"):
-        clone["saltus_clone"].load("halved")
+def test_a_clone_has_every_row_and_nothing_in_it_points_home(
+    fleet: LocalFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, target = fleet.minions["dbs01"], fleet.minions["upg01"]
+    endpoints = server.query("SELECT id, url FROM endpoint ORDER BY id", "keystone")
+    monkeypatch.setattr(cloning, "CHUNK_BYTES", 50_000)
+    done = clone(fleet)
+    assert fleet.called.count(("upg01", "saltus_clone.write_chunk")) == -(-done.bytes_carried // 50_000) > 1
+    assert done.turned == len(endpoints) + 3  # Three addresses stand in the mappings of cell0 and cell1.
 
-
-def test_a_file_outside_the_backup_is_neither_read_nor_written(clone: PrivateMariaDB) -> None:
-    for name in ("../other/backup.json", "/etc/passwd", ".hidden"):
-        with pytest.raises(ValueError, match="not a file of a backup"):
-            clone["saltus_clone"].read_chunk("clone", name, 0, 10)
-        with pytest.raises(ValueError, match="not a file of a backup"):
-            clone["saltus_clone"].write_chunk("clone", name, 0, "")
-
-
-def test_nothing_in_a_clone_points_home(server: PrivateMariaDB, clone: PrivateMariaDB) -> None:
-    endpoints = clone.query("SELECT id, url FROM endpoint ORDER BY id", "keystone")
-    result = clone["saltus_clone"].rehome(OWN)
-    assert result["elsewhere"] == []
-    assert result["changed"] == len(endpoints) + 3  # Three addresses stand in the mappings of cell0 and cell1.
-    turned = clone.query("SELECT id, url FROM endpoint ORDER BY id", "keystone")
+    here, there = server["saltus_mariadb"].checksums(), target["saltus_mariadb"].checksums()
+    assert {table for table in here if here[table] != there[table]} == {"keystone.endpoint", "nova_api.cell_mappings"}
+    assert here.keys() == there.keys()
+    turned = target.query("SELECT id, url FROM endpoint ORDER BY id", "keystone")
     assert turned == [[key, (url or "").replace("10.77.0.10", OWN)] for key, url in endpoints]
-    mappings = clone.query("SELECT transport_url, database_connection FROM cell_mappings ORDER BY id", "nova_api")
-    assert mappings == [
+    assert target.query("SELECT transport_url, database_connection FROM cell_mappings ORDER BY id", "nova_api") == [
         ["none:///", f"mysql+pymysql://nova:labpass@{OWN}/nova_cell0"],
         [f"rabbit://openstack:labpass@{OWN}:5672/", f"mysql+pymysql://nova:labpass@{OWN}/nova"],
     ]
-    assert clone["saltus_clone"].rehome(OWN) == {"changed": 0, "elsewhere": []}
+    assert target["saltus_clone"].rehome(OWN) == {"changed": 0, "elsewhere": []}
     assert server.query("SELECT id, url FROM endpoint ORDER BY id", "keystone") == endpoints
+    assert target["saltus_mariadb"].list_backups() == {}
+    assert not [*server.backups.glob(".*.tar"), *target.backups.glob(".*.tar")]
+
+
+def test_a_clone_may_be_repeated(fleet: LocalFleet) -> None:
+    target = fleet.minions["upg01"]
+    clone(fleet)
+    before = target["saltus_mariadb"].checksums()
+    target.query("DELETE FROM task_log; CREATE TABLE of_a_later_release (id INT)", "nova")
+    clone(fleet)
+    assert target["saltus_mariadb"].checksums() == before
+
+
+def test_an_address_that_cannot_be_turned_makes_the_clone_unusable(fleet: LocalFleet) -> None:
+    source = fleet.minions["dbs01"]
+    source.query("UPDATE endpoint SET url = '//10.77.0.10:5000/v3' LIMIT 1", "keystone")
+    source["saltus_mariadb"].back_up("odd", "logical")
+    try:
+        with pytest.raises(CloneFailed, match=r"keystone\.endpoint\.url"):
+            clone(fleet, "odd")
+    finally:
+        source["saltus_mariadb"].restore("rehearsal")
+
+
+def test_a_backup_that_did_not_arrive_as_it_was_sent_is_not_loaded(fleet: LocalFleet) -> None:
+    target = fleet.minions["upg01"]
+    before = target["saltus_mariadb"].checksums()
+    packed = fleet.minions["dbs01"]["saltus_clone"].pack("rehearsal")
+    target["saltus_clone"].write_chunk("rehearsal", 0, base64.b64encode(secrets.token_bytes(10_000)).decode())
+    with pytest.raises(CommandExecutionError, match="nothing was loaded"):
+        target["saltus_clone"].load("rehearsal", packed["sha256"])
+    assert target["saltus_mariadb"].checksums() == before
+
+
+def test_a_packed_file_cannot_reach_outside_its_place(fleet: LocalFleet) -> None:
+    target = fleet.minions["upg01"]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("../../outside"))
+    target["saltus_clone"].write_chunk("evil", 0, base64.b64encode(packed.getvalue()).decode())
+    digest = target["saltus_clone"]._sha256(target["saltus_clone"]._packed("evil"))
+    with pytest.raises(CommandExecutionError, match="which no backup has"):
+        target["saltus_clone"].load("evil", digest)
+    assert not (target.home.parent / "outside").exists()
+
+
+def test_what_fails_on_a_node_is_told_with_its_words(fleet: LocalFleet) -> None:
+    with pytest.raises(CallFailed, match="dbs01"):
+        clone(fleet, "never-taken")
 
 
 @pytest.mark.parametrize(
@@ -74,36 +111,29 @@ def test_nothing_in_a_clone_points_home(server: PrivateMariaDB, clone: PrivateMa
         ("mysql+pymysql://u:p%40q@[fd00::1]/nova?charset=utf8", f"mysql+pymysql://u:p%40q@{OWN}/nova?charset=utf8"),
         ("none:///", "none:///"),
         (
-            "{scheme}://{username}:{password}@{hostname}:{port}/nova",
-            "{scheme}://{username}:{password}@{hostname}:{port}/nova",
+            "{scheme}://{username}:{password}@{hostname}:{port}/n",
+            "{scheme}://{username}:{password}@{hostname}:{port}/n",
         ),
     ],
 )
-def test_an_address_keeps_everything_but_its_host(server: PrivateMariaDB, home: str, turned: str) -> None:
-    assert server["saltus_clone"]._turned(home, OWN) == turned
-    assert server["saltus_clone"]._hosts(turned) <= {OWN}
+def test_an_address_keeps_everything_but_its_host(fleet: LocalFleet, home: str, turned: str) -> None:
+    module = fleet.minions["upg01"]["saltus_clone"]
+    assert module._turned(home, OWN) == turned
+    assert module._hosts(turned) <= {OWN}
 
 
-def test_what_tenants_wrote_since_the_backup_is_told(server: PrivateMariaDB) -> None:
-    server["saltus_mariadb"].back_up("freeze", "logical", frozen=True, replace=True)
+def test_what_tenants_wrote_since_the_backup_is_told(fleet: LocalFleet) -> None:
+    server = fleet.minions["dbs01"]
+    server["saltus_mariadb"].back_up("freeze", "logical", frozen=True)
     since = server["saltus_writes"].since
-    assert since("freeze") == {}
+    assert since("freeze") == []
     server.query("UPDATE services SET updated_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR", "nova")
-    assert since("freeze") == {}, "a heartbeat is nothing that a tenant wrote"
+    assert since("freeze") == [], "a heartbeat is nothing that a tenant wrote"
     server.query(
-        "INSERT INTO images (id, name, created_at, status, min_disk, min_ram, deleted, protected, visibility, "
-        "os_hidden) VALUES ('x', 'mine', UTC_TIMESTAMP() + INTERVAL 1 HOUR, 'active', 0, 0, 0, 0, 'private', 0)",
+        "INSERT INTO images SET id = 'x', name = 'mine', created_at = UTC_TIMESTAMP() + INTERVAL 1 HOUR, deleted = 0,"
+        " status = 'active', min_disk = 0, min_ram = 0, protected = 0, visibility = 'private', os_hidden = 0",
         "glance",
     )
-    before = server.query("SELECT COUNT(*) FROM images", "glance")[0][0]
-    server.query("DELETE FROM floatingips", "neutron")
-    changed = since("freeze")
-    assert changed["glance.images"] == {
-        "before": int(before or 0) - 1,
-        "now": int(before or 0),
-        "created": ["mine"],
-        "deleted": [],
-    }
-    assert set(changed) <= {"glance.images", "neutron.floatingips"}
+    assert [(write["verb"], write["kind"], write["name"]) for write in since("freeze")] == [("create", "image", "mine")]
     server["saltus_mariadb"].restore("freeze")
-    assert since("freeze") == {}
+    assert since("freeze") == []

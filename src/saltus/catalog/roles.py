@@ -177,7 +177,7 @@ class Role(_Data):
     fronts_apis: bool = False
     """Passes requests on to the APIs of every role."""
     configured_parts: tuple[str, ...] = ()
-    """Further states of the role that need no unit running, in the idle slot too: `formulas/saltus/parts/<part>.jinja`."""
+    """Further states of the role that need no unit running (in the idle slot too): `formulas/saltus/parts/`."""
     running_parts: tuple[str, ...] = ()
     """Further states of the role that need its units running."""
 

@@ -96,14 +96,15 @@ def units(services=None, names=None):
     names = names or _units(services)
     if not names:
         return {}
-    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState,UnitFileState", *names)
+    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState", *names)
     found = {}
     for name, block in zip(names, out.strip().split("\n\n"), strict=True):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         found[name] = {
             "active": fields.get("ActiveState", "unknown"),
             "sub": fields.get("SubState", "unknown"),
-            "enabled": fields.get("UnitFileState") == "enabled",
+            # By the link itself: systemd remembers UnitFileState from when it loaded the unit.
+            "enabled": any(folder.joinpath(name).is_symlink() for folder in WANTS.glob("*.wants")),
         }
     return found
 

@@ -132,7 +132,7 @@ class _RunCommand(Command):
         workplace = Workplace(self.settings)
         progress = TerminalProgress()
         try:
-            run, state = upgrades.run(workplace, name, upgrades.asker(approve_as), progress)
+            run, state = upgrades.run(workplace, name, upgrades.asker(workplace, approve_as), progress)
         finally:
             progress.close()
         if state.status == "done":

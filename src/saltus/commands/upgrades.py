@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 
+from saltus.commands.identity import demand, who_acts
 from saltus.commands.watching import WATCHED_PLANS, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -13,7 +14,7 @@ from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound
 from saltus.plan import Plan
 from saltus.planner import plans
-from saltus.runner.gates import Asker, AutoApprover, TerminalAsker, this_person
+from saltus.runner.gates import Asker, AutoApprover, TerminalAsker
 from saltus.runner.performers.registry import performers
 from saltus.runner.performers.verify import differing_facts
 from saltus.runner.progress import Progress
@@ -69,7 +70,9 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
 
     A plan that has a run which is not over is resumed, not begun a second time.
     """
-    run_id = find_or_create_run(workplace, name)
+    who = who_acts(workplace.journal)
+    demand(workplace.journal, who, "operator", f"run {name}")
+    run_id = find_or_create_run(workplace, name, who.name)
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
     runner = Runner(
@@ -77,6 +80,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
         performers(workplace.ground),
         asker,
         progress=progress,
+        by=who.name,
         drift=lambda state: _drift(workplace, state),
     )
     watching = watched(workplace, run_id, progress) if plan.name in WATCHED_PLANS else nullcontext()
@@ -91,7 +95,7 @@ def _drift(workplace: Workplace, state: RunState) -> list[str]:
     return differing_facts(workplace.ground, state.plan.facts)
 
 
-def find_or_create_run(workplace: Workplace, name: str) -> str:
+def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
     """The run of that id; else the unfinished run of the plan of that fingerprint, or a new one."""
     journal = workplace.journal
     try:
@@ -102,7 +106,7 @@ def find_or_create_run(workplace: Workplace, name: str) -> str:
     unfinished = [run_id for run_id in runs if not journal.state(run_id).is_over]
     if unfinished:
         return unfinished[-1]
-    return journal.create_run(plan, by=this_person().name, undoes=_undone(workplace, plan))
+    return journal.create_run(plan, by=by, undoes=_undone(workplace, plan))
 
 
 def _undone(workplace: Workplace, plan: Plan) -> str | None:
@@ -121,9 +125,9 @@ def _undone(workplace: Workplace, plan: Plan) -> str | None:
     return None
 
 
-def asker(approve_as: str | None) -> Asker:
+def asker(workplace: Workplace, approve_as: str | None) -> Asker:
     """`--approve-as NAME` answers every gate in that name; else the terminal is asked."""
-    return AutoApprover(approve_as) if approve_as else TerminalAsker()
+    return AutoApprover(approve_as) if approve_as else TerminalAsker(who_acts(workplace.journal))
 
 
 def latest_run(workplace: Workplace) -> str:

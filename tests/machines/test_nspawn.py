@@ -254,6 +254,30 @@ def test_a_copy_half_restored_leaves_the_disk_that_was(nspawn: NspawnProvider) -
     assert output(nspawn, "ctl01-a", "cat /root/file") == "x"
 
 
+def test_machines_share_no_control_group(nspawn: NspawnProvider) -> None:
+    """A service that is stopped is killed by its group: in a shared one, that of every machine."""
+    groups = []
+    for number, name in enumerate(("ctl01-a", "ctl01-b")):
+        nspawn.create(replace(SPEC, name=name, address=f"10.91.0.{11 + number}/24"))
+        nspawn.start(name)
+        running = process.find(nspawn.directory / name / "root")
+        assert running
+        leader = process.leader(running)
+        assert leader
+        groups.append(Path(f"/proc/{leader.pid}/cgroup").read_text().splitlines()[-1])
+    assert len(set(groups)) == 2, groups
+
+
+def test_a_machine_has_no_more_memory_than_its_limit(nspawn: NspawnProvider) -> None:
+    nspawn.create(replace(SPEC, memory_bytes=256 * 2**20))
+    nspawn.start("ctl01-a")
+    eat = nspawn.run("ctl01-a", ["systemd-run", "--pipe", "--wait", "python3", "-c", "len(b'x' * 2**29)"], timeout_s=60)
+    assert eat.returncode != 0
+    assert output(nspawn, "ctl01-a", "systemd-run --quiet --pipe --wait python3 -c 'print(len(b\"x\" * 2**26))'") == (
+        str(2**26)
+    )
+
+
 def test_two_clouds_may_have_machines_of_one_name(nspawn: NspawnProvider, tmp_path: Path) -> None:
     other = NspawnProvider(tmp_path / "other", nspawn.images, bridge=Bridge("br-saltus-u", "10.91.2.1/24"))
     for provider, address in ((nspawn, "10.91.0.11/24"), (other, "10.91.2.11/24")):

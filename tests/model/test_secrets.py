@@ -36,7 +36,7 @@ def test_keys_have_the_form_that_the_services_demand(store: SecretStore) -> None
         assert isinstance(found, dict)
         assert sorted(found) == ["0", "1"]
         assert all(len(base64.urlsafe_b64decode(key)) == 32 for key in found.values())
-    assert len(store.get("heat_encryption")) == 32
+    assert len(store.get("heat_auth_encryption_key")) == 32
     assert store.get("database:nova") != store.get("service:nova")
 
 

@@ -71,7 +71,19 @@ class Blocker(_Data):
     """Releases whose own tools can run the data migration."""
     sync_to: dict[str, str] = {}
     """{database: version}: newer code may sync to here, run its data migrations, and go on. Empty: a stop is needed."""
+    undone: str | None = None
+    """SQL that counts the rows for which it has not run yet."""
     source: str
+
+
+class Cure(_Data):
+    """Statements that Saltus runs itself, before the commands of a hop from a release of `coming_from`."""
+
+    coming_from: Range
+    create: tuple[str, ...] = ()
+    """Databases that must exist."""
+    sql: tuple[str, ...] = ()
+    """Safe to repeat; the database stands in it as `{database name}`."""
 
 
 class Fault(Range):
@@ -80,6 +92,39 @@ class Fault(Range):
     id: str
     says: str
     cure: str
+    apply: Cure | None = None
+    source: str
+
+
+class CrossingStep(_Data):
+    """One step of a crossing: a manage command, or SQL of our own."""
+
+    id: str
+    says: str
+    argv: tuple[str, ...] = ()
+    exit_codes: tuple[int, ...] = (0,)
+    repeat_on: tuple[int, ...] = ()
+    create: tuple[str, ...] = ()
+    expect: dict[str, str] = {}
+    """{database: version afterwards}; `head` stands for the release's own."""
+
+
+class Crossing(Range):
+    """A hop for which the plain db_sync is not enough: these steps replace it, with the tools of the releases named."""
+
+    id: str
+    coming_from: Range
+    says: str
+    steps: tuple[CrossingStep, ...]
+    source: str
+
+
+class RowCheck(Range):
+    """A question to the databases after a hop: the answer must be 0."""
+
+    id: str
+    says: str
+    sql: str
     source: str
 
 
@@ -120,6 +165,12 @@ class Service(_Data):
     blockers: tuple[Blocker, ...] = ()
     faults: tuple[Fault, ...] = ()
     adopts: tuple[Adoption, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    row_checks: tuple[RowCheck, ...] = ()
+    lookups: dict[str, str] = {}
+    """{word of an argv: SQL that finds its value when the command is run}"""
+    turn_home: tuple[str, ...] = ()
+    """SQL that makes a clone point at itself: `{url:nova}` is the address of a database of the clone."""
     proved: tuple[Proof, ...] = ()
     source: str
 

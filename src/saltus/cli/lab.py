@@ -35,7 +35,7 @@ class LabUp(Command):
         finally:
             progress.close()
         if state is not None and state.status != "done":
-            print_end("saltus lab up", state)
+            print_end("that deploys the lab", state, again="saltus lab up")
             return EXIT.get(state.status, FAILED)
         print("the lab is up\nnext: saltus plan control --to epoxy")
         return DONE

@@ -214,8 +214,8 @@ class ReportCommand(Command):
         return DONE
 
 
-def print_end(run: str, state: RunState) -> None:
-    """How it ended and the one command that comes next, on stderr."""
+def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
+    """How it ended and the one command that comes next, on stderr; `again` is what takes an unfinished run up."""
     for step, failure in state.failures():
         print(
             f"failed: {step}\nerror: {failure.what}\nbecause: {failure.because}\ndo: {failure.do}",
@@ -225,8 +225,8 @@ def print_end(run: str, state: RunState) -> None:
     following = {
         "done": f"saltus report {run}",
         "waiting": f"saltus approve {run}",
-        "paused": f"saltus run {run}",
-        "failed": f"saltus run {run}",
+        "paused": again or f"saltus run {run}",
+        "failed": again or f"saltus run {run}",
     }.get(state.status)
     if following:
         print(f"next: {following}", file=sys.stderr)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from saltus.fleet.port import Fleet, Job, values
 from saltus.plan.actions import Command
+
+GRACE_S = 30.0
+"""How long the node may take beyond the command's own time to say that it has killed it."""
+VERSIONS_WAIT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,40 @@ class Executor(Protocol):
 
     def read_versions(self, database: str) -> tuple[str, ...]:
         """The schema versions of `database`, spelt as in `catalog.schemas`; empty when it has none."""
+
+
+@dataclass(frozen=True)
+class NodeExecutor:
+    """On a node of the cloud, through Salt: commands on the control machine, versions read where MariaDB is."""
+
+    fleet: Fleet
+    machine: str
+    database_server: str
+    note: Callable[[dict[str, Any]], None] | None = None
+    """Given {"jid": ...} before a command is awaited."""
+
+    def run(self, command: Command, *, timeout_s: float = 3600) -> CommandResult:
+        """`output` is the last lines, without secrets; the whole stands in /var/log/saltus on the machine."""
+        answer = self._call(
+            self.machine,
+            "saltus_node.run_command",
+            list(command.argv),
+            command.user,
+            timeout_s,
+            wait_s=timeout_s + GRACE_S,
+        )
+        return CommandResult(command.argv, int(answer["exit"]), str(answer["output"]), float(answer["seconds"]))
+
+    def read_versions(self, database: str) -> tuple[str, ...]:
+        found = self._call(self.database_server, "saltus_mariadb.schema_versions", [database], wait_s=VERSIONS_WAIT_S)
+        return tuple(str(version) for version in found[database])
+
+    def _call(self, machine: str, function: str, *args: object, wait_s: float) -> Any:
+        def noted(job: Job) -> None:
+            if self.note:
+                self.note({"jid": job.jid})
+
+        return values(self.fleet.call([machine], function, *args, timeout_s=wait_s, on_job=noted))[machine]
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -25,13 +25,7 @@ from saltus.fleet.port import (
 )
 from saltus.fleet.waiting import Awaited, Load, Patience, wait_for_returns
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
-
-QUEUE_LENGTH = 100
-"""How many state runs may wait for each other on a minion. A number, not True: with True Salt 3008 answers `queued` at
-once and starts them from a timer; with a number the job itself waits."""
 
 
 class SaltFleet:
@@ -91,32 +85,42 @@ class SaltFleet:
         on_job: OnJob | None = None,
         on_return: OnStateReturn | None = None,
     ) -> dict[str, StateReturn]:
-        job = self._new_job(target, "state.sls" if states else "state.highstate")
-        keywords: dict[str, object] = {"queue": QUEUE_LENGTH}
-        if pillar:
-            keywords["pillar"] = dict(pillar)
+        minions, end = self._resolve(target), time.monotonic() + timeout_s
+        function, what = ("state.sls", ", ".join(states)) if states else ("state.highstate", "the highstate")
+        arguments = _arguments((",".join(states),) if states else (), {"pillar": dict(pillar)} if pillar else None)
+        done: dict[str, StateReturn] = {}
+        lost: dict[str, str] = {}
+        busy: set[str] = set()
 
         def taken(minion: str, load: Load) -> None:
+            if returns.is_conflict(load.get("return")) and time.monotonic() < end:
+                busy.add(minion)
+                return
+            done[minion] = returns.state_return(minion, load)
             if on_return:
-                on_return(returns.state_return(minion, load))
+                on_return(done[minion])
 
-        arguments = _arguments((",".join(states),) if states else (), keywords)
-        awaited = self._run(job, arguments, timeout_s, on_job, taken)
-        done = {m: returns.state_return(m, load) for m, load in sorted(awaited.returns.items())}
+        while True:
+            job = self._new_job(minions, function)
+            lost |= self._run(job, arguments, max(1.0, end - time.monotonic()), on_job, taken).lost
+            if not busy:
+                break
+            # Another state run is at it there and ours has not begun. We ask again ourselves: with `queue`, two runs of
+            # Salt 3008.3 wait for each other for ever (seen), or answer `queued` and start at some time later.
+            minions = tuple(sorted(busy))
+            busy.clear()
+            time.sleep(random.uniform(0.5, 2.0))
         failures = {minion: returns.failures(answer) for minion, answer in done.items() if not answer.worked}
-        what = ", ".join(states) or "the highstate"
         if failures:
-            for minion, why in awaited.lost.items():
-                failures[minion] = (why,)
             raise StateFailed(
-                what=f"{what} failed on {listed(tuple(failures))}",
+                what=f"{what} failed on {listed(sorted(failures))}",
                 do=f"correct the cause and do it again; all that the minions said: "
                 f"salt-run -c {self._config.parent} jobs.lookup_jid {job.jid}",
-                failures=failures,
+                failures={**failures, **{minion: (why,) for minion, why in lost.items()}},
             )
-        if awaited.lost:
-            raise _no_return(job, awaited.lost)
-        return done
+        if lost:
+            raise _no_return(job, lost)
+        return dict(sorted(done.items()))
 
     def lookup(self, jid: str) -> FoundJob | None:
         published = self._with_bus(lambda bus: bus.cached_job(jid))

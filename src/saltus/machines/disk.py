@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def network(spec: MachineSpec, *, host_address: str) -> FileContent:
         if spec.gateway:
             lines.append(f"Gateway={spec.gateway}")
     return FileContent("\n".join(lines) + "\n")
+
+
+def used_bytes(upper: Path) -> int:
+    """What a machine's own layer takes up. Files come and go on a running machine: those that vanish do not count."""
+    done = subprocess.run(
+        ["du", "--summarize", "--block-size=1", upper], capture_output=True, text=True, check=False, timeout=300
+    )
+    return int(done.stdout.split()[0]) if done.stdout else 0
 
 
 def _write(disk: Path, path: str, file: FileContent) -> None:

@@ -51,7 +51,7 @@ def execute(
         raise MachineError(
             what=f"could not {purpose}",
             because=f"{command[0]} is not installed on this host",
-            do="`saltus host prepare` installs what the host needs",
+            do=f"install the Debian package that has {command[0]}; `saltus lab up` does it by itself",
         ) from exc
     except subprocess.TimeoutExpired as exc:
         raise MachineError(

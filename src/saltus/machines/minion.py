@@ -90,7 +90,7 @@ def install_minion(tree: Path, *, scratch: Path) -> None:
             f"salt=={salt_version()}", *REQUIREMENTS,
         ],
         purpose=f"get Salt {salt_version()} for Python {version}",
-        do="see that the index of Python packages answers (`uv pip download`-like commands use the same settings)",
+        do="see that uv reaches its index of Python packages: it follows uv.toml and the UV_ variables of this host",
         timeout_s=900,
         log_path=scratch / "minion.log",
     )  # fmt: skip

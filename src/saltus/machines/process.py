@@ -92,10 +92,11 @@ def launch(argv: Sequence[str], *, unit: str, console: Path, memory_bytes: int |
         )  # fmt: skip
         return
     groups = " ".join(shlex.quote(str(group / "cgroup.procs")) for group in _make_groups(unit, memory_bytes))
-    # The shell moves itself into the machine's own control groups, then leaves the machine to the host's PID 1.
-    script = f'for g in {groups}; do echo $$ > "$g"; done; exec setsid "$@" < /dev/null > "$CONSOLE" 2>&1'
+    # Control groups of its own: systemd-nspawn makes `payload` below the one it is started in. Machines that share one
+    # have their services of one name in one group, where the stop of one kills the other's.
+    script = f'for group in {groups}; do echo $$ > "$group" || exit; done; exec "$@" < /dev/null > "$CONSOLE" 2>&1'
     execute(
-        ["sh", "-c", f"( {script} ) & :", "sh", *argv],
+        ["setsid", "--fork", "sh", "-c", script, "sh", *argv],
         purpose=f"launch {unit}",
         environment={"CONSOLE": str(console), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
     )

@@ -52,10 +52,10 @@ def trees(place: Path) -> tuple[Path, ...]:
 
 
 def _load(place: Path) -> dict[str, Any] | None:
-    path = place / NAME
-    if not path.exists():
+    try:
+        loaded: dict[str, Any] = json.loads((place / NAME).read_text())
+    except FileNotFoundError:
         return None
-    loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
 
 

@@ -22,7 +22,7 @@ Secret = str | dict[str, str]
 KEY_SETS = ("fernet", "credential")
 """Keystone's key repositories. The highest number is the primary key, 0 the staged one (keystone: fernet-token-faq)."""
 
-HEAT_KEY = "heat_encryption"
+HEAT_KEY = "heat_auth_encryption_key"
 """heat's auth_encryption_key; heat refuses to start unless it has exactly 32 characters."""
 
 ALPHABET = string.ascii_letters + string.digits

@@ -35,6 +35,6 @@ class Targets(BaseModel):
     down_s: float = 0.25
     ping_s: float = 0.25
     connect_timeout_s: float = 1.0
-    answer_timeout_s: float = 4.0
+    answer_timeout_s: float = 8.0
     """A starting API takes the request and answers when it can: waiting for that is kinder to it than asking anew."""
     ping_timeout_s: float = 3.0

@@ -1,0 +1,403 @@
+"""What the steps of a plan call on a node: its units, its APIs, its virtual address, a command.
+
+All of it returns plain data within seconds. Who it is, and which roles it has, it reads in the pillar `saltus`.
+"""
+
+import concurrent.futures
+import http.client
+import ipaddress
+import json
+import os
+import pathlib
+import pwd
+import grp
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+from salt.exceptions import CommandExecutionError
+
+TAIL_LINES = 40
+TAIL_CHARACTERS = 8000
+
+
+def _node():
+    node = __pillar__.get("saltus")
+    if not node:
+        raise CommandExecutionError("this minion has no pillar 'saltus'")
+    return node
+
+
+def _roles(services=None):
+    """[(role, slice)] of the node in the order in which they start; those of `services`, or all when none is named."""
+    roles = _node()["roles"]
+    if isinstance(services, str):
+        services = [name for name in services.split(",") if name]
+    if not services:
+        return list(roles.items())
+    unknown = sorted(set(services) - {role["service"] for role in roles.values()})
+    if unknown:
+        raise CommandExecutionError("no role of this node is of the service " + ", ".join(unknown))
+    return [(name, role) for name, role in roles.items() if role["service"] in services]
+
+
+def _units(services=None):
+    return list(dict.fromkeys(unit for _, role in _roles(services) for unit in role["units"]))
+
+
+def _systemctl(*arguments, timeout=120):
+    done = subprocess.run(
+        ["systemctl", "--no-ask-password", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    return done.returncode, done.stdout, done.stderr.strip()
+
+
+def units(services=None, names=None):
+    """{unit: {"active": ActiveState, "sub": SubState, "enabled": bool}} of the units that the roles want."""
+    names = names or _units(services)
+    if not names:
+        return {}
+    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState,UnitFileState", *names)
+    found = {}
+    for name, block in zip(names, out.strip().split("\n\n"), strict=True):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        found[name] = {
+            "active": fields.get("ActiveState", "unknown"),
+            "sub": fields.get("SubState", "unknown"),
+            "enabled": fields.get("UnitFileState") == "enabled",
+        }
+    return found
+
+
+def _states(names):
+    return {name: state["active"] for name, state in units(names=names).items()}
+
+
+def stop(services=None):
+    """Stop and disable the units of `services`, all of the node when none is named -> {unit: state}.
+
+    Disabled, so that a reboot does not bring back what the plan has stopped. Raises when one still runs.
+    """
+    names = _units(services)
+    if not names:
+        return {}
+    # All in one call: they end side by side, each within its unit's TimeoutStopSec.
+    _, _, error = _systemctl("stop", *reversed(names), timeout=300)
+    _systemctl("disable", *names)
+    states = _states(names)
+    running = [name for name, state in states.items() if state not in ("inactive", "failed")]
+    if running:
+        raise CommandExecutionError(f"still running after stop: {', '.join(running)} {error}".strip())
+    return states
+
+
+def start(services=None):
+    """Start and enable the units of `services`, all of the node when none is named -> {unit: state}.
+
+    Does not wait until they answer: `wait_apis` does.
+    """
+    return start_units(_units(services))
+
+
+def start_units(names, verb="start"):
+    """Start (or `verb`: restart) and enable these units side by side, without waiting -> {unit: state}."""
+    if not names:
+        return {}
+    _systemctl("reset-failed", *names)
+    code, _, error = _systemctl(verb, "--no-block", *names)
+    if code:
+        raise CommandExecutionError(f"units do not {verb}: {error}")
+    # Enabled only after the start was queued: enabling costs a second or two, and starting goes on meanwhile.
+    code, _, error = _systemctl("enable", "--no-reload", *names)
+    if code:
+        raise CommandExecutionError(f"units cannot be enabled: {error}")
+    return _states(names)
+
+
+def wait_units(names, timeout=180):
+    """Wait until these units have finished starting -> {unit: state}. Raises when one failed, with its last words."""
+    deadline = time.monotonic() + float(timeout)
+    while True:
+        states = _states(names)
+        starting = [name for name, state in states.items() if state == "activating"]
+        if not starting or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    down = [name for name, state in states.items() if state != "active"]
+    if down:
+        words = []
+        for name in down:
+            done = subprocess.run(
+                ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit", name],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            words.append(f"{name} is {states[name]}:\n{done.stdout.strip()}")
+        raise CommandExecutionError(redacted("\n".join(words)))
+    return states
+
+
+def _apis(services=None):
+    """{API: slice's entry} of the roles, as this machine serves them on its own address."""
+    return {api["name"]: api for _, role in _roles(services) for api in role["apis"]}
+
+
+def _ask(address, api, timeout):
+    connection = http.client.HTTPConnection(address, api["port"], timeout=timeout)
+    try:
+        connection.request("GET", api["path"], headers={"Accept": "application/json"})
+        return connection.getresponse().status
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    except http.client.HTTPException as error:
+        return type(error).__name__
+    finally:
+        connection.close()
+
+
+def ask_apis(services=None, timeout=10):
+    """{API: answer code, or the error} as they answer now on the machine's own address."""
+    address = _node()["address"]
+    apis = _apis(services)
+    if not apis:
+        return {}
+    with concurrent.futures.ThreadPoolExecutor(len(apis)) as pool:
+        return dict(zip(apis, pool.map(lambda api: _ask(address, api, timeout), apis.values()), strict=True))
+
+
+def wait_apis(services=None, timeout=300):
+    """Wait until every API of `services` is alive on the machine's own address -> {API: seconds until then}.
+
+    On a proxy these are the APIs that it passes on. Raises with the last answers when `timeout` seconds were not enough.
+    """
+    address = _node()["address"]
+    apis = _apis(services)
+    begun = time.monotonic()
+    deadline = begun + float(timeout)
+    alive, last = {}, {}
+    lock = threading.Lock()
+
+    def watch(name, api):
+        while time.monotonic() < deadline:
+            answer = _ask(address, api, 30)
+            with lock:
+                if answer in api["alive"]:
+                    alive[name] = round(time.monotonic() - begun, 2)
+                    return
+                last[name] = answer
+            time.sleep(0.2)
+
+    watchers = [threading.Thread(target=watch, args=item, daemon=True) for item in apis.items()]
+    for watcher in watchers:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join(max(0.0, deadline - time.monotonic()) + 1)
+    with lock:
+        missing = {name: last.get(name, "no answer") for name in apis if name not in alive}
+        if missing:
+            answers = ", ".join(f"{name}: {answer}" for name, answer in missing.items())
+            raise CommandExecutionError(f"not alive after {float(timeout):.0f} s: {answers}")
+        return dict(sorted(alive.items(), key=lambda item: item[1]))
+
+
+def versions():
+    """{component: version of its package}, of what is installed."""
+    wanted = {package: role["service"] for _, role in _roles() for package in role["version_packages"]}
+    if not wanted:
+        return {}
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status} ${Version}\n", *wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {}
+    for line in done.stdout.splitlines():
+        package, status, version = line.split(" ", 2)
+        if status == "installed":
+            found[wanted[package]] = version
+    return found
+
+
+def _secrets():
+    """Every secret of the pillar, longest first, so that no part of one is left standing."""
+
+    def leaves(value):
+        if isinstance(value, dict):
+            for inner in value.values():
+                yield from leaves(inner)
+        elif isinstance(value, str) and len(value) >= 4:
+            yield value
+
+    return sorted(set(leaves(_node().get("secrets", {}))), key=len, reverse=True)
+
+
+def redacted(text):
+    """`text` with every secret of this node replaced."""
+    for secret in _secrets():
+        text = text.replace(secret, "***")
+    return text
+
+
+def _tail(text):
+    lines = text.splitlines()[-TAIL_LINES:]
+    return "\n".join(lines)[-TAIL_CHARACTERS:]
+
+
+def run_command(argv, user="root", timeout=3600, environment=None):
+    """Run one command, without a shell, as `user` -> {"exit", "output": its tail without secrets, "seconds"}.
+
+    The whole output, without secrets as well, is kept in /var/log/saltus/<command>.log. A command that exceeds
+    `timeout` seconds is killed with everything it started and has the exit 124.
+    """
+    if isinstance(argv, str):
+        argv = json.loads(argv) if argv.startswith("[") else argv.split()
+    argv = [str(word) for word in argv]
+    account = pwd.getpwnam(user)
+    child = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": account.pw_dir,
+        "LANG": "C.UTF-8",
+        **(environment or {}),
+    }
+    identity = {}
+    if account.pw_uid != os.geteuid():
+        groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+    begun = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=child,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            **identity,
+        )
+    except OSError as error:
+        return {"exit": 127, "output": f"{argv[0]}: {error.strerror}", "seconds": 0.0}
+    try:
+        output, _ = process.communicate(timeout=float(timeout))
+        code = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        output, _ = process.communicate()
+        output += f"\nkilled after {float(timeout):.0f} s"
+        code = 124
+    output = redacted(output)
+    log = pathlib.Path("/var/log/saltus") / (re.sub(r"[^A-Za-z0-9]+", "-", " ".join(argv[:4])).strip("-") + ".log")
+    log.parent.mkdir(mode=0o750, exist_ok=True)
+    log.write_text(output, encoding="utf-8")
+    return {"exit": code, "output": _tail(output), "seconds": round(time.monotonic() - begun, 2)}
+
+
+def disk():
+    """{path: {"size_bytes", "free_bytes"}} of the file systems that matter on this node."""
+    paths = ["/", "/var/lib/mysql", "/var/lib/glance/images", "/var/lib/nova/instances"]
+    found, seen = {}, set()
+    for path in paths:
+        if not os.path.isdir(path) or os.stat(path).st_dev in seen:
+            continue
+        seen.add(os.stat(path).st_dev)
+        stat = os.statvfs(path)
+        found[path] = {"size_bytes": stat.f_blocks * stat.f_frsize, "free_bytes": stat.f_bavail * stat.f_frsize}
+    return found
+
+
+def _ip(*arguments):
+    done = subprocess.run(["ip", "-json", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CommandExecutionError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+    return json.loads(done.stdout) if done.stdout.strip() else []
+
+
+def _addresses():
+    """{address: interface} of the machine."""
+    return {
+        info["local"]: interface["ifname"]
+        for interface in _ip("-4", "address", "show")
+        for info in interface.get("addr_info", [])
+        if "local" in info
+    }
+
+
+def _interface():
+    address = _node()["address"]
+    addresses = _addresses()
+    if address not in addresses:
+        raise CommandExecutionError(f"this machine does not have its own address {address}")
+    return addresses[address]
+
+
+def _drop_in(interface):
+    """The drop-in beside the .network file by which systemd-networkd configures the interface."""
+    index = socket.if_nametoindex(interface)
+    link = pathlib.Path(f"/run/systemd/netif/links/{index}")
+    network = f"10-{interface}.network"
+    if link.exists():
+        for line in link.read_text().splitlines():
+            if line.startswith("NETWORK_FILE="):
+                network = os.path.basename(line.split("=", 1)[1])
+    return pathlib.Path("/etc/systemd/network") / f"{network}.d" / "saltus-vip.conf"
+
+
+def _announce(interface, address, times=3):
+    """Tell the network by gratuitous ARP that the address lives here now; neighbours forget the machine that had it."""
+    mac = bytes.fromhex(pathlib.Path(f"/sys/class/net/{interface}/address").read_text().strip().replace(":", ""))
+    ip = ipaddress.IPv4Address(address).packed
+    everybody = b"\xff" * 6
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+        link.bind((interface, 0x0806))
+        for operation in (1, 2) * times:
+            packet = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + mac + ip + everybody + ip
+            link.send(everybody + mac + b"\x08\x06" + packet)
+            time.sleep(0.02)
+
+
+def has_vip():
+    """Whether this machine has the virtual address of the APIs."""
+    return _node()["vip"] in _addresses()
+
+
+def vip_answers():
+    """Whether some machine, this or another, answers to ping at the virtual address."""
+    done = subprocess.run(["ping", "-c", "1", "-W", "1", _node()["vip"]], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def take_vip():
+    """Take the virtual address, announce it, keep it over a reboot -> {"vip", "taken": whether it was not here before}.
+
+    The machine that had it must have left it: two that have it both answer.
+    """
+    node = _node()
+    interface = _interface()
+    taken = not has_vip()
+    if taken:
+        _ip("address", "add", f"{node['vip']}/32", "dev", interface)
+    _announce(interface, node["vip"])
+    drop_in = _drop_in(interface)
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text(f"# Written by Saltus: this proxy has the virtual address.\n[Network]\nAddress={node['vip']}/32\n")
+    return {"vip": node["vip"], "taken": taken}
+
+
+def leave_vip():
+    """Give the virtual address up, now and after a reboot -> {"vip", "left": whether it was here}."""
+    node = _node()
+    if node["vip"] == node["address"]:
+        raise CommandExecutionError("the virtual address is this machine's only one")
+    left = has_vip()
+    interface = _interface()
+    _drop_in(interface).unlink(missing_ok=True)
+    if left:
+        _ip("address", "del", f"{node['vip']}/32", "dev", interface)
+    return {"vip": node["vip"], "left": left}

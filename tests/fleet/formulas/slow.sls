@@ -1,0 +1,4 @@
+sleeps:
+  module.run:
+    - test.sleep:
+      - length: 3

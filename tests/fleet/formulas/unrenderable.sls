@@ -1,0 +1,3 @@
+a state:
+  file.managed:
+    - name: {{ pillar['nobody has this'] }}

@@ -1,0 +1,42 @@
+"""The fake answers as the real fleet does."""
+
+from __future__ import annotations
+
+import pytest
+
+from saltus.fleet.errors import CallFailed, NoReturn, NoSuchTarget, PillarRefused, StateFailed
+from saltus.fleet.fake import FakeFleet
+from saltus.fleet.port import Fleet, values
+
+
+def test_it_is_a_fleet_and_answers_as_scripted() -> None:
+    fake = FakeFleet(["ctl01", "cmp01"])
+    fleet: Fleet = fake
+    fake.answer("test.echo", lambda minion, text: f"{minion} {text}")
+    fake.answer("test.echo", raises="broken", minion="cmp01")
+    assert values(fleet.call("ctl*", "test.echo", "hello")) == {"ctl01": "ctl01 hello"}
+    with pytest.raises(CallFailed, match="cmp01: broken"):
+        values(fleet.call("*", "test.echo", "hello"))
+    assert "not available" in str(fleet.call("ctl01", "test.nosuch")["ctl01"].error)
+    assert [asked.function for asked in fake.asked] == ["test.echo", "test.echo", "test.nosuch"]
+
+
+def test_silence_failures_and_unknown_targets_are_the_same_errors() -> None:
+    fake = FakeFleet(["ctl01", "cmp01"])
+    jids: list[str] = []
+    fake.silence("cmp01")
+    with pytest.raises(NoReturn) as silent:
+        fake.call("*", "test.ping", on_job=lambda job: jids.append(job.jid))
+    assert (silent.value.jid, list(silent.value.missing)) == (jids[0], ["cmp01"])
+    found = fake.lookup(jids[0])
+    assert found is not None
+    assert found.lost == ("cmp01",)
+    assert list(fake.call("*", "test.ping", lenient=True)) == ["ctl01"]
+    with pytest.raises(NoSuchTarget):
+        fake.call("gtw*", "test.ping")
+    fake.fail_state("ctl01", "nova.conf", "template not found")
+    with pytest.raises(StateFailed, match="template not found"):
+        fake.apply("ctl01")
+    fake.broken_pillars["ctl01"] = "no such class"
+    with pytest.raises(PillarRefused, match="no such class"):
+        fake.refresh_pillar("ctl01")

@@ -97,7 +97,7 @@ def _headline(status: Any) -> str:
         until = f", until {status.expires_at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if status.expires_at else ""
         told.append(f"gate {status.gate}: {status.question} ({status.answers} answers{until})")
         told.append(f"next: saltus approve {status.run}")
-    elif line.status in ("paused", "failed", "interrupted", "created"):
+    elif line.status in ("paused", "failed", "interrupted", "ready", "created"):
         told.append(f"way back: {status.way_back}")
         told.append(f"next: saltus run {status.run}")
     return "\n".join(told)

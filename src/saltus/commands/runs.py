@@ -40,7 +40,7 @@ class RunLine:
     plan: str
     cloud: str
     status: str
-    """That of the journal; `interrupted` when it says running and nobody holds the lease."""
+    """The journal's; where it says running and nobody runs it: `interrupted` in the middle of a step, or `ready`."""
     done: int
     steps: int
     now: str
@@ -153,7 +153,8 @@ def _line(journal: Journal, run: str, state: RunState) -> RunLine:
     record = journal.find_run(run)
     status: str = state.status
     if status == "running" and journal.leases.holder(run) is None:
-        status = "interrupted"
+        begun = any(step.status in ("running", "unknown") for step in state.steps.values())
+        status = "interrupted" if begun else "ready"
     running = [name for name, step in state.steps.items() if step.status in ("running", "unknown", "failed")]
     waiting = state.waiting_gate()
     return RunLine(

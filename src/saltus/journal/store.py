@@ -100,7 +100,7 @@ class Journal:
                 .where(tables.plans.c.fingerprint.startswith(prefix, autoescape=True))
                 .limit(3)
             ).all()
-        row = _the_one(rows, prefix, "plan", "saltus plan ...")
+        row = _the_one(rows, prefix, "plan", "saltus plan control --to RELEASE makes one")
         return self._plan(row.json, row.fingerprint)
 
     def _plan(self, text: str, fingerprint: str) -> Plan:
@@ -154,7 +154,7 @@ class Journal:
                 .limit(12)
             ).all()
         exact = [row for row in rows if row.id == prefix]
-        return _record(_the_one(exact or rows, prefix, "run", "saltus run PLAN"))
+        return _record(_the_one(exact or rows, prefix, "run", "saltus runs lists them"))
 
     def runs(self) -> list[RunRecord]:
         """All runs, oldest first."""

@@ -50,6 +50,10 @@ class ManageCommand(_Data):
     exit_codes: tuple[int, ...] = (0,)
     repeat_on: tuple[int, ...] = ()
     """Exit codes that mean `more to do`: run it again."""
+    brings: tuple[str, ...] = ()
+    """The databases whose schema it takes to the release's heads."""
+    partly: tuple[str, ...] = ()
+    """The argv that goes to `{version}` only, where the command can."""
 
 
 class CommandList(Range):
@@ -81,7 +85,7 @@ class Cure(_Data):
 
     coming_from: Range
     create: tuple[str, ...] = ()
-    """Databases that must exist."""
+    """Databases that are made where they do not exist."""
     sql: tuple[str, ...] = ()
     """Safe to repeat; the database stands in it as `{database name}`."""
 

@@ -86,7 +86,9 @@ def _lanes(services: list[Service]) -> dict[str, str]:
 def _route(name: str, route: Route, lane: str) -> Iterator[Step]:
     service, previous = load_services().get(name), route.source
     if turned := _turn_home(service, route):
-        yield Step(id=f"databases/{name}-turn-home", title=f"{name}: point the clone at itself", action=turned, lane=lane)
+        yield Step(
+            id=f"databases/{name}-turn-home", title=f"{name}: point the clone at itself", action=turned, lane=lane
+        )
     if conditions := _conditions(service, route):
         title = f"{name}: look whether {route.source} finished its data migrations"
         yield Step(id=f"databases/{name}-conditions", title=title, action=conditions, lane=lane)

@@ -75,6 +75,8 @@ class Blocker(_Data):
     """Releases whose own tools can run the data migration."""
     sync_to: dict[str, str] = {}
     """{database: version}: newer code may sync to here, run its data migrations, and go on. Empty: a stop is needed."""
+    in_db_sync: bool = False
+    """The db_sync of the releases that carry it does the data migration itself."""
     undone: str | None = None
     """SQL that counts the rows for which it has not run yet."""
     source: str

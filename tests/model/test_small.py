@@ -1,6 +1,7 @@
 """The shape `small`, read as it is."""
 
 import shutil
+import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -52,10 +53,14 @@ def test_the_release_is_changed_in_one_line_of_one_file(tmp_path: Path) -> None:
     assert read_cloud(copy, known_releases=["2025.1"]).release == "2025.1"
 
 
-def test_the_system_classes_stand_once() -> None:
-    system = SMALL / "classes" / "system"
+@pytest.mark.parametrize("shape", sorted(SMALL.parent.iterdir()), ids=lambda shape: shape.name)
+def test_the_system_classes_stand_once_and_the_wheel_has_them_for_every_shape(shape: Path) -> None:
+    system = shape / "classes" / "system"
     assert system.is_symlink()
     assert system.resolve() == SMALL.parents[1] / "classes" / "system"
+    project = tomllib.loads((SMALL.parents[2] / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items()
+    assert ("lab/classes/system", f"saltus/_data/lab/clouds/{shape.name}/classes/system") in included
 
 
 @settings(deadline=None, max_examples=25)

@@ -102,41 +102,46 @@ def start(services=None):
     return start_units(_units(services))
 
 
-def start_units(names, verb="start"):
-    """Start (or `verb`: restart) and enable these units side by side, without waiting -> {unit: state}."""
+def start_units(names, verb="start", wait=False):
+    """Start (or `verb`: restart) and enable these units side by side -> {unit: state}.
+
+    With `wait` until each has started, as systemd understands it; one that fails then raises, with its last words.
+    """
     if not names:
         return {}
     _systemctl("reset-failed", *names)
-    code, _, error = _systemctl(verb, "--no-block", *names)
-    if code:
+    code, _, error = _systemctl(verb, *([] if wait else ["--no-block"]), *names, timeout=300)
+    if code and not wait:
         raise CommandExecutionError(f"units do not {verb}: {error}")
     # Enabled only after the start was queued: enabling costs a second or two, and starting goes on meanwhile.
     code, _, error = _systemctl("enable", "--no-reload", *names)
     if code:
         raise CommandExecutionError(f"units cannot be enabled: {error}")
+    if wait:
+        return wait_units(names, timeout=10)
     return _states(names)
 
 
-def wait_units(names, timeout=180):
-    """Wait until these units have finished starting -> {unit: state}. Raises when one failed, with its last words."""
+def wait_units(names=None, timeout=300):
+    """Wait until these units, all of the node by default, have started -> {unit: state}.
+
+    Raises when one has failed or is not up in time, with its last words.
+    """
+    names = names or _units()
     deadline = time.monotonic() + float(timeout)
     while True:
         states = _states(names)
-        starting = [name for name, state in states.items() if state == "activating"]
-        if not starting or time.monotonic() > deadline:
+        # A unit that systemd tries again is `activating` with the sub-state auto-restart: it may yet come up.
+        if all(state in ("active", "failed") for state in states.values()) or time.monotonic() > deadline:
             break
-        time.sleep(0.2)
-    down = [name for name, state in states.items() if state != "active"]
-    if down:
-        words = []
-        for name in down:
-            done = subprocess.run(
-                ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit", name],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            words.append(f"{name} is {states[name]}:\n{done.stdout.strip()}")
+        time.sleep(0.3)
+    words = []
+    for name, state in states.items():
+        if state != "active":
+            journal = ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit", name]
+            done = subprocess.run(journal, capture_output=True, text=True, check=False)
+            words.append(f"{name} is {state}:\n{done.stdout.strip()}")
+    if words:
         raise CommandExecutionError(redacted("\n".join(words)))
     return states
 

@@ -1,6 +1,6 @@
 """What a role is: packages, units, files, databases, endpoints. The one place where this stands.
 
-The image builder takes the packages, the pillar and through it the formulas take everything, the planner takes the units.
+The image builder takes the packages, the pillar (and through it the formulas) everything, the planner the units.
 One YAML file a role beside this module; `since` and `until` bound an entry by release, `suites` by Debian suite.
 """
 
@@ -177,7 +177,7 @@ class Role(_Data):
     fronts_apis: bool = False
     """Passes requests on to the APIs of every role."""
     configured_parts: tuple[str, ...] = ()
-    """Further states of the role, `formulas/saltus/parts/<part>.jinja`, that need no unit running: in the idle slot, too."""
+    """Further states of the role that need no unit running (in the idle slot too): `formulas/saltus/parts/`."""
     running_parts: tuple[str, ...] = ()
     """Further states of the role that need its units running."""
 

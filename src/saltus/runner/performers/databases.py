@@ -90,7 +90,7 @@ class WritesChecker:
     def perform(self, action: CheckWrites, context: StepContext) -> Outcome:
         writes = self.ground.call(context, action.server, "saltus_writes.since", action.label)
         lines = [
-            f"{write['at'] or 'since the freeze'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
+            f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
             for write in writes
         ]
         if lines and not action.discard:
@@ -102,7 +102,9 @@ class WritesChecker:
             )
         if not lines:
             return Outcome("tenants wrote nothing since the freeze")
-        return Outcome(f"{len(lines)} writes of tenants will be lost, as --discard-writes says", {"writes": lines})
+        return Outcome(
+            f"{len(lines)} writes of tenants will be lost, as --discard-writes says", {"writes": list(lines)}
+        )
 
 
 @dataclass(frozen=True)

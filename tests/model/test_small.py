@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saltus.catalog.releases import load_releases
+from saltus.catalog.roles import load_roles
 from saltus.model import Cloud, ModelRefused, read_cloud
 from saltus.model.read import resolve
 
@@ -121,3 +122,12 @@ def test_resolving_is_the_only_thing_that_knows_reclass() -> None:
     room = Path(resolve.__code__.co_filename).parents[1]
     importing = [file.name for file in room.rglob("*.py") if "import reclass_rs" in file.read_text()]
     assert importing == ["read.py"]
+
+
+def test_the_model_names_every_secret_and_database_that_the_catalogue_says_its_roles_need(small: Cloud) -> None:
+    roles = load_roles()
+    for node in small.nodes:
+        needed = {path.replace(".", ":") for path in roles.secrets(node.roles, "zed", "bookworm")}
+        assert needed <= set(node.secrets), node.name
+    known = {role.role: [database.name for database in role.databases] for role in roles.roles}
+    assert read_cloud(SMALL, known_roles=known) == small

@@ -135,6 +135,7 @@ class BackUpDatabases(ActionBase):
     """
 
     kind: Literal["database.back-up"] = "database.back-up"
+    after_a_crash: ClassVar[AfterACrash] = "verify"
     server: str
     label: str
     databases: tuple[str, ...]

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from saltus.commands.identity import demand, who_acts
-from saltus.commands.watching import WATCHED_PLANS, watched
+from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
@@ -90,7 +90,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
         drift=lambda state: _drift(workplace, state),
         notify=notifier,
     )
-    watching = watched(workplace, run_id, progress) if plan.name in WATCHED_PLANS else nullcontext()
+    watching = watched(workplace, run_id, progress) if users_may_notice(plan) else nullcontext()
     with watching, closing(notifier):
         return run_id, runner.run(run_id)
 
@@ -117,13 +117,15 @@ def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
 
 
 def _undone(workplace: Workplace, plan: Plan) -> str | None:
-    """The run that a rollback or an accept takes over from: the last control run of the same hop."""
+    """The run that a rollback or an accept takes over from: the last upgrade of the same hop, or a rollback of it that
+    did not come to its end."""
     if plan.name not in ("rollback", "accept"):
         return None
     journal = workplace.journal
     for record in reversed(journal.runs()):
         other = journal.find_plan(record.fingerprint)
-        if other.name == "control" and (other.cloud, other.source, other.target) == (
+        stuck = other.name == "rollback" and not journal.state(record.id).is_over
+        if (other.name == "control" or stuck) and (other.cloud, other.source, other.target) == (
             plan.cloud,
             plan.source,
             plan.target,

@@ -84,6 +84,11 @@ def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
 def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_writes: bool) -> Plan:
     """Back to the slot of the older release, from wherever its upgrade has come to. Raises Refused."""
     scene = _way_back(cloud, facts, catalog, "the upgrade cannot be rolled back")
+    refusals.refuse(
+        f"a rollback would lose {len(facts.writes)} writes of tenants",
+        [] if discard_writes else list(facts.writes),
+        "saltus rollback --discard-writes loses them; saltus accept keeps the new release",
+    )
     return _plan(
         "rollback",
         scene,

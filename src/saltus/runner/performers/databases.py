@@ -100,10 +100,7 @@ class WritesChecker:
 
     def perform(self, action: CheckWrites, context: StepContext) -> Outcome:
         writes = self.ground.call(context, action.server, "saltus_writes.since", action.label)
-        lines = [
-            f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
-            for write in writes
-        ]
+        lines = [write_line(write) for write in writes]
         if lines and not action.discard:
             more = f"\n  - and {len(lines) - SHOWN_WRITES} more" if len(lines) > SHOWN_WRITES else ""
             raise OperatorError(
@@ -149,3 +146,8 @@ class DbSyncer:
         )
         done = db_sync.run(action, executor, say=context.say)
         return Outcome(done.summary(), {"db_sync": done.model_dump(mode="json")})
+
+
+def write_line(write: dict[str, str]) -> str:
+    """One write of a tenant, as `saltus_writes.since` tells it, in a line."""
+    return f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()

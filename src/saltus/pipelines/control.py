@@ -58,7 +58,6 @@ def prepare(scene: Scene) -> Stage:
             lane=lane,
         )
 
-    early = tuple(service.name for service in scene.services if service.starts_early)
     return Stage(
         id="prepare",
         title=f"Build the idle slot on {scene.target} while the old one serves",
@@ -72,11 +71,11 @@ def prepare(scene: Scene) -> Stage:
                     title=f"Start what {pair.new} may start before the window",
                     action=StartServices(machine=pair.new, wait=False)
                     if pair in scene.proxies
-                    else StartServices(machine=pair.new, services=early),
+                    else StartServices(machine=pair.new, services=scene.early),
                     lane=pair.node,
                 )
                 for pair in scene.pairs
-                if early or pair in scene.proxies
+                if scene.early or pair in scene.proxies
             ),
             *(
                 Step(

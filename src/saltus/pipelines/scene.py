@@ -33,8 +33,6 @@ class ServiceHop:
     """{database: schema heads of the target}."""
     needs_db_sync: bool
     """False where the databases stand at the target's heads already."""
-    starts_early: bool
-    """True where its API may be started on the idle slot before its db_sync: it reads no table until asked."""
     after: tuple[str, ...] = ()
     """Services whose db_sync must have run before this one's."""
 
@@ -59,6 +57,8 @@ class Scene:
     new_proxy_address: str
     computes: tuple[str, ...]
     services: tuple[ServiceHop, ...]
+    early: tuple[str, ...]
+    """Services that may be started on the idle slot before the window: they read no table until they are asked."""
     facts: dict[str, str]
 
     @property

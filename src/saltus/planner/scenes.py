@@ -66,7 +66,6 @@ def make_scene(
             commands=services.db_sync(name, source, target),
             heads=heads,
             needs_db_sync=any(set(facts.schemas.get(name, ())) != set(versions) for name, versions in heads.items()),
-            starts_early=any(role.starts_early for role in roles.roles if role.service == name),
             after=tuple(other for other in service.depends_on if other in cloud.services),
         )
 
@@ -91,6 +90,14 @@ def make_scene(
         new_proxy_address=str(proxy.slots[new_slot]),
         computes=tuple(node.name for node in cloud.with_role("nova.compute")),
         services=tuple(hop(name) for name in in_cloud),
+        early=tuple(
+            dict.fromkeys(
+                roles.get(name).service
+                for node in slotted(cloud, "keystone.server")
+                for name in roles.in_order(node.roles)
+                if roles.get(name).starts_early
+            )
+        ),
         facts=binding_facts(facts),
     )
 

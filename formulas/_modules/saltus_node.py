@@ -55,19 +55,56 @@ def _systemctl(*arguments, timeout=120):
     return done.returncode, done.stdout, done.stderr.strip()
 
 
+WANTS = pathlib.Path("/etc/systemd/system")
+
+
+def _enable(names):
+    """What `systemctl enable` does for a native unit: a link to it in every target that its [Install] names.
+
+    The command itself runs update-rc.d for each of Debian's units that has an init script beside it: 3 s a unit on a
+    busy machine, in the window of an upgrade.
+    """
+    for name in names:
+        for line in _fragment(name).read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() not in ("WantedBy", "Alias"):
+                continue
+            for word in value.split():
+                link = WANTS / (f"{word}.wants/{name}" if key.strip() == "WantedBy" else word)
+                link.parent.mkdir(exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(_fragment(name))
+
+
+def _disable(names):
+    """What `systemctl disable` does: no target wants these units any more."""
+    for name in names:
+        for folder in WANTS.glob("*.wants"):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _fragment(name):
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"):
+        path = pathlib.Path(folder) / name
+        if path.is_file() and path.stat().st_size:
+            return path
+    raise CommandExecutionError(f"there is no unit {name}: its package is not installed")
+
+
 def units(services=None, names=None):
     """{unit: {"active": ActiveState, "sub": SubState, "enabled": bool}} of the units that the roles want."""
     names = names or _units(services)
     if not names:
         return {}
-    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState,UnitFileState", *names)
+    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState", *names)
     found = {}
     for name, block in zip(names, out.strip().split("\n\n"), strict=True):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         found[name] = {
             "active": fields.get("ActiveState", "unknown"),
             "sub": fields.get("SubState", "unknown"),
-            "enabled": fields.get("UnitFileState") == "enabled",
+            # By the link itself: systemd remembers UnitFileState from when it loaded the unit.
+            "enabled": any(folder.joinpath(name).is_symlink() for folder in WANTS.glob("*.wants")),
         }
     return found
 
@@ -86,7 +123,7 @@ def stop(services=None):
         return {}
     # All in one call: they end side by side, each within its unit's TimeoutStopSec.
     _, _, error = _systemctl("stop", *reversed(names), timeout=300)
-    _systemctl("disable", *names)
+    _disable(names)
     states = _states(names)
     running = [name for name, state in states.items() if state not in ("inactive", "failed")]
     if running:
@@ -102,41 +139,44 @@ def start(services=None):
     return start_units(_units(services))
 
 
-def start_units(names, verb="start"):
-    """Start (or `verb`: restart) and enable these units side by side, without waiting -> {unit: state}."""
+def start_units(names, verb="start", wait=False):
+    """Start (or `verb`: restart) and enable these units side by side -> {unit: state}.
+
+    With `wait` until each has started, as systemd understands it; one that fails then raises, with its last words.
+    """
     if not names:
         return {}
     _systemctl("reset-failed", *names)
-    code, _, error = _systemctl(verb, "--no-block", *names)
-    if code:
+    code, _, error = _systemctl(verb, *([] if wait else ["--no-block"]), *names, timeout=300)
+    # A unit that failed to start makes systemctl fail, too; `wait_units` below says which and why.
+    if code and not wait:
         raise CommandExecutionError(f"units do not {verb}: {error}")
-    # Enabled only after the start was queued: enabling costs a second or two, and starting goes on meanwhile.
-    code, _, error = _systemctl("enable", "--no-reload", *names)
-    if code:
-        raise CommandExecutionError(f"units cannot be enabled: {error}")
+    _enable(names)
+    if wait:
+        return wait_units(names, timeout=10)
     return _states(names)
 
 
-def wait_units(names, timeout=180):
-    """Wait until these units have finished starting -> {unit: state}. Raises when one failed, with its last words."""
+def wait_units(names=None, timeout=300):
+    """Wait until these units, all of the node by default, have started -> {unit: state}.
+
+    Raises when one has failed or is not up in time, with its last words.
+    """
+    names = names or _units()
     deadline = time.monotonic() + float(timeout)
     while True:
         states = _states(names)
-        starting = [name for name, state in states.items() if state == "activating"]
-        if not starting or time.monotonic() > deadline:
+        # A unit that systemd tries again is `activating` with the sub-state auto-restart: it may yet come up.
+        if all(state in ("active", "failed") for state in states.values()) or time.monotonic() > deadline:
             break
-        time.sleep(0.2)
-    down = [name for name, state in states.items() if state != "active"]
-    if down:
-        words = []
-        for name in down:
-            done = subprocess.run(
-                ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit", name],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            words.append(f"{name} is {states[name]}:\n{done.stdout.strip()}")
+        time.sleep(0.3)
+    words = []
+    for name, state in states.items():
+        if state != "active":
+            journal = ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit", name]
+            done = subprocess.run(journal, capture_output=True, text=True, check=False)
+            words.append(f"{name} is {state}:\n{done.stdout.strip()}")
+    if words:
         raise CommandExecutionError(redacted("\n".join(words)))
     return states
 

@@ -42,29 +42,43 @@ def external_bridge_present(name, bridge, port="", datapath="system"):
     )
 
 
-def units_running(name, units):
-    """These units run and come up at boot. Started side by side: one after another costs Salt seconds a unit."""
+def units_running(name, units, wait=True):
+    """These units run and come up at boot. Started side by side: one after another costs Salt seconds a unit.
+
+    Without `wait` they are only told to: `units_settled` sees later whether they did.
+    """
     found = __salt__["saltus_node.units"](names=units)
-    down = [unit for unit, state in found.items() if state["active"] != "active" or not state["enabled"]]
+    running = ("active",) if wait else ("active", "activating")
+    down = [unit for unit, state in found.items() if state["active"] not in running or not state["enabled"]]
     if not down:
         return {"name": name, "result": True, "changes": {}, "comment": "all units run and are enabled"}
-    return _units(name, down, "start", "started")
+    return _units(name, down, "start", "started", wait)
 
 
-def mod_watch(name, units, **_):
+def mod_watch(name, units, wait=True, **_):
     """A file of the role has changed and its units ran already: restart them."""
-    return _units(name, units, "restart", "restarted")
+    return _units(name, units, "restart", "restarted", wait)
 
 
-def _units(name, units, verb, done):
+def _units(name, units, verb, done, wait):
     if __opts__["test"]:
         return {"name": name, "result": None, "changes": {done: units}, "comment": f"units would be {done}"}
     try:
-        __salt__["saltus_node.start_units"](units, verb=verb)
-        __salt__["saltus_node.wait_units"](units)
+        __salt__["saltus_node.start_units"](units, verb=verb, wait=wait)
     except CommandExecutionError as error:
         return {"name": name, "result": False, "changes": {}, "comment": str(error)}
     return {"name": name, "result": True, "changes": {done: units}, "comment": f"units {done}"}
+
+
+def units_settled(name, units, timeout=300):
+    """All of these have finished starting, and run."""
+    if __opts__["test"]:
+        return {"name": name, "result": True, "changes": {}, "comment": "not waited for"}
+    try:
+        __salt__["saltus_node.wait_units"](units, timeout=timeout)
+    except CommandExecutionError as error:
+        return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+    return {"name": name, "result": True, "changes": {}, "comment": "all units run"}
 
 
 def units_stopped(name):

@@ -8,11 +8,9 @@ include:
 {% include 'saltus/running.jinja' %}
 {% endfor -%}
 
-{% if not node.rehearsal -%}
-{% if node.roles.values() | selectattr('first_schema') | list -%}
+{% if not node.rehearsal and node.roles.values() | selectattr('first_schema') | list -%}
 saltus schemas:
   saltus.schemas_created: []
-{% endif -%}
 
 {% for role, slice in node.roles.items() if role == 'keystone.server' -%}
 {% include 'saltus/running.jinja' %}
@@ -24,4 +22,8 @@ saltus identity:
 {% for role, slice in node.roles.items() if slice.first_schema and role != 'keystone.server' -%}
 {% include 'saltus/running.jinja' %}
 {% endfor -%}
+
+saltus units settled:
+  saltus.units_settled:
+    - units: {{ node.roles.values() | selectattr('first_schema') | map(attribute='units') | sum(start=[]) | json }}
 {% endif -%}

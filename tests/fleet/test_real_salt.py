@@ -296,22 +296,25 @@ def test_a_master_that_is_stopped_leaves_nothing_behind_and_starts_again(
         master = Master(
             MasterSettings(Path(directory) / "salt", formulas, publish_port=free_port(), return_port=free_port())
         )
-        assert not master.stop()
-        master.ensure_started()
-        pid = master.status().pid
-        assert pid is not None
-        assert master.stop()
-        assert not master.status().is_running
-        left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        assert directory not in left
-        assert not os.path.exists(f"/proc/{pid}")
-        master.ensure_started()
-        assert master.stop()
+        try:
+            assert not master.stop()
+            master.ensure_started()
+            pid = master.status().pid
+            assert pid is not None
+            assert master.stop()
+            assert not master.status().is_running
+            left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+            assert directory not in left
+            assert not os.path.exists(f"/proc/{pid}")
+            master.ensure_started()
+            assert master.stop()
+        finally:
+            master.stop()
 
 
-def test_a_master_that_cannot_listen_says_who_could_look(lab: Lab, tmp_path: Path) -> None:
+def test_a_master_that_cannot_listen_says_who_could_look(lab: Lab) -> None:
     settings = MasterSettings(
-        Path("/tmp/saltus-taken") / tmp_path.name,
+        lab.directory / "other",
         lab.master.settings.formulas,
         publish_port=lab.master.settings.publish_port,
         return_port=free_port(),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from saltus.verify.comparison import ALWAYS, REHEARSAL, Expectation, compare
-from saltus.verify.lists import QUESTIONS, ApiLists, ComputeService, Flavor, OrchestrationService, Row
+from saltus.verify.lists import QUESTIONS, ApiLists
+from saltus.verify.rows import ComputeService, Flavor, OrchestrationService, Row
 
 COMPUTE = ComputeService(binary="nova-compute", host="cmp01", zone="nova", status="enabled", state="up")
 DOWN = COMPUTE.model_copy(update={"state": "down"})

@@ -44,10 +44,10 @@ def test_an_archive_is_unpacked_by_cpio_as_it_was_packed(tmp_path: Path) -> None
     files = {"init": b"#!/bin/sh\n", "www/cgi-bin/boot": b"x" * 5, "modules/a.ko": b""}
     archive = pack(files, executable={"init"})
     assert archive == pack(files, executable={"init"})
-    cpio = shutil.which("cpio")
-    if not cpio:
-        pytest.skip("no cpio to compare with")
-    subprocess.run([cpio, "-id", "--quiet"], input=gzip.decompress(archive), cwd=tmp_path, check=True)
+    cpio = [["cpio", "-id"], ["busybox", "cpio", "-id"]][not shutil.which("cpio")]
+    if not shutil.which(cpio[0]):
+        pytest.skip("neither cpio nor busybox to unpack it with")
+    subprocess.run(cpio, input=gzip.decompress(archive), cwd=tmp_path, check=True)
     assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
     assert os.access(tmp_path / "init", os.X_OK)
 

@@ -12,7 +12,8 @@ import pytest
 
 from saltus.errors import OperatorError
 from saltus.verify.connection import CloudDidNotAnswer, Login, connect
-from saltus.verify.lists import QUESTIONS, ApiLists, Server, ask, fetch
+from saltus.verify.lists import QUESTIONS, ApiLists, ask, fetch
+from saltus.verify.rows import Server
 
 from .fake_cloud import PASSWORD, FakeCloud
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from saltus.commands.upgrades import run
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
+from saltus.journal.events import RunFinished
 from saltus.journal.fold import RunState
 from saltus.machines import host
 from saltus.machines.provider import Machine
 from saltus.planner import plans
 from saltus.planner.scenes import serving_slot
-from saltus.runner.gates import AutoApprover
+from saltus.runner.gates import AutoApprover, this_person
 from saltus.runner.performers.machines import ANSWER_TIMEOUT_S
 from saltus.runner.progress import Progress
 from saltus.verify import instances
@@ -137,9 +139,23 @@ def down(workplace: Workplace, *, destroy: bool) -> list[str]:
             provider.remove_volume(volume)
             done.append(f"removed the volume {volume}")
         done += list(provider.clean())
+    if destroy:
+        done += [f"gave up the run {name}" for name in _give_up_runs(workplace)]
     if workplace.master.stop():
         done.append("stopped the Salt master")
     return done
+
+
+def _give_up_runs(workplace: Workplace) -> list[str]:
+    """Runs of a cloud whose machines are gone can never go on: they end here, and hold no lock any more."""
+    journal, ended = workplace.journal, []
+    for record in journal.runs():
+        if record.cloud == workplace.cloud.name and not journal.state(record.id).is_over:
+            at, by = datetime.now(UTC), this_person().name
+            journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason="the lab was destroyed"))
+            journal.locks.give_back(record.id)
+            ended.append(record.id)
+    return ended
 
 
 def status(workplace: Workplace) -> list[LabMachine]:

@@ -179,11 +179,9 @@ class SaltFleet:
     def refresh_pillar(self, target: str | Sequence[str]) -> None:
         minions = self._resolve(target)
         values(self.call(minions, "saltutil.refresh_pillar", kwargs={"wait": True, "timeout": 60}, timeout_s=120))
-        errors = {
-            minion: broken
-            for minion, held in self.call(minions, "pillar.get", "_errors", timeout_s=60).items()
-            if (broken := _pillar_errors(held.value))
-        }
+        # Salt 3008 shows stars in place of what stands in a pillar, unless it is asked like this.
+        held = self.call(minions, "pillar.get", "_errors", kwargs={"unmask": True}, timeout_s=60)
+        errors = {minion: broken for minion, answer in held.items() if (broken := _pillar_errors(answer.value))}
         if errors:
             raise PillarRefused(
                 what=f"the pillar of {listed(sorted(errors))} cannot be computed",
@@ -261,4 +259,5 @@ def _no_return(job: Job, lost: Mapping[str, str]) -> NoReturn:
 
 def _pillar_errors(value: object) -> list[str]:
     """Salt writes what broke a pillar into the pillar itself, under `_errors`, and goes on with the rest."""
-    return [str(error) for error in value] if isinstance(value, list) else [str(value)] if value else []
+    errors = value if isinstance(value, list) else [value] if value else []
+    return [str(error).removeprefix("Failed to load ext_pillar saltus_pillar: ") for error in errors]

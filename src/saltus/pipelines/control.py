@@ -106,7 +106,7 @@ def real_upgrade(scene: Scene) -> Stage:
         id="real-upgrade/freeze",
         title=f"Freeze: back up the databases of {scene.database} and take their checksums",
         action=BackUpDatabases(
-            server=scene.database, label=FROZEN, method="physical", frozen=True, databases=scene.databases
+            server=scene.database, label=FROZEN, method=scene.freeze, frozen=True, databases=scene.databases
         ),
     )
 

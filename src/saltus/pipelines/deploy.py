@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from saltus.plan import Impact, Stage, Step
-from saltus.plan.actions import ApplyState, BuildImage, CreateMachine, SeedTenant, SwitchProxy
+from saltus.plan.actions import ApplyState, BuildImage, CallFunction, CreateMachine, SeedTenant, SwitchProxy
 
 ORDER = (
     ("infrastructure", "Databases, messages and proxies", ("mariadb.server", "rabbitmq.server", "haproxy.proxy")),
@@ -83,6 +83,17 @@ def roles(places: tuple[Place, ...], *, proxy_address: str) -> tuple[Stage, ...]
         title=f"Give {proxies[0]} the virtual address",
         action=SwitchProxy(take=proxies[0], leave=proxies[0], address=proxy_address),
     )
+    controls = [place.machine for place in places if "nova.controller" in place.roles]
+    discover = Step(
+        id="compute/discover",
+        title="Map the computes to their cell",
+        action=CallFunction(
+            target=controls[0],
+            function="saltus_node.run_command",
+            arguments=("nova-manage cell_v2 discover_hosts --verbose", "nova"),
+        ),
+    )
+    after = {"infrastructure": (take,), "compute": (discover,)}
     return tuple(
         Stage(
             id=stage,
@@ -98,7 +109,7 @@ def roles(places: tuple[Place, ...], *, proxy_address: str) -> tuple[Stage, ...]
                 )
                 for place in chosen
             )
-            + ((take,) if stage == "infrastructure" else ()),
+            + after.get(stage, ()),
         )
         for stage, title, marks in ORDER
         if (chosen := tuple(place for place in places if any(mark in place.roles for mark in marks)))

@@ -6,6 +6,7 @@ The planner makes a scene from model, catalogue and facts; pipelines read nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from saltus.plan.actions import Command
 
@@ -49,6 +50,8 @@ class Scene:
     proxies: tuple[Pair, ...]
     database: str
     databases: tuple[str, ...]
+    freeze: Literal["physical", "logical"]
+    """How the frozen backup is taken in the window: what is quicker at this size."""
     rehearsal: str
     rehearsal_address: str
     rehearsal_image: str

@@ -14,6 +14,10 @@ from saltus.planner.images import image_of
 
 Slot = Literal["a", "b"]
 
+DUMPED_BELOW_BYTES = 512 * 1024**2
+"""Databases smaller than this are dumped in the window, larger ones copied as files. Measured on the lab's (60 MB, two
+cores): 0.8 s against 3.5 s; a dump grows with the rows, a copy reads at the disk's speed."""
+
 
 def serving_slot(cloud: Cloud, facts: Facts) -> Slot | None:
     """The slot whose proxy holds the virtual address; a proxy of slot x passes on to the control nodes of slot x."""
@@ -51,7 +55,7 @@ def make_scene(
             old=f"{node.name}-{old_slot}",
             new=f"{node.name}-{new_slot}",
             new_slot=new_slot,
-            image=image_of(node, target, roles, releases).name,
+            image=image_of(cloud, node, target, roles, releases).name,
         )
 
     def hop(name: str) -> ServiceHop:
@@ -78,10 +82,11 @@ def make_scene(
         control=tuple(pair(node) for node in slotted(cloud, "keystone.server")),
         proxies=tuple(pair(node) for node in slotted(cloud, "haproxy.proxy")),
         database=cloud.with_role("mariadb.server")[0].name,
+        freeze="logical" if (facts.database_bytes or DUMPED_BELOW_BYTES) < DUMPED_BELOW_BYTES else "physical",
         databases=tuple(sorted(database.name for database in cloud.databases)),
         rehearsal=rehearsal.name,
         rehearsal_address=str(rehearsal.address),
-        rehearsal_image=image_of(rehearsal, target, roles, releases).name,
+        rehearsal_image=image_of(cloud, rehearsal, target, roles, releases).name,
         vip=str(cloud.networks.management.vip),
         new_proxy_address=str(proxy.slots[new_slot]),
         computes=tuple(node.name for node in cloud.with_role("nova.compute")),

@@ -1,7 +1,7 @@
 """Is the cloud what it should be: its lists, its instances, and how long users did without.
 
 connection.py   one openstacksdk connection; its exceptions become ours
-lists.py        the eight lists of the APIs
+lists.py        the eight lists of the APIs (rows.py: what is compared of each)
 comparison.py   two of them side by side
 guest.py        the guest of a lab (initramfs.py: how it is packed)
 instances.py    boot, ping, boot_id

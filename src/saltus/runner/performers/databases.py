@@ -17,7 +17,7 @@ from saltus.plan.actions import (
     PrepareBackup,
     RestoreDatabases,
 )
-from saltus.runner.performer import Outcome, StepContext
+from saltus.runner.performer import Outcome, StepContext, Verdict
 from saltus.runner.performers.ground import Ground
 
 BACKUP_TIMEOUT_S = 4 * 3600.0
@@ -38,8 +38,19 @@ class BackupTaker:
             method=action.method,
             databases=list(action.databases),
             frozen=action.frozen,
-            replace=True,
+            # A frozen backup is what a rollback returns to: never replaced, least of all when db_sync has begun.
+            replace=not action.frozen,
         )
+        return self._outcome(action, taken)
+
+    def verify(self, action: BackUpDatabases, context: StepContext) -> Verdict:
+        """A backup appears whole or not at all; no frozen one was there when the plan was made."""
+        taken = self.ground.call(context, action.server, "saltus_mariadb.list_backups").get(action.label)
+        if not action.frozen or not taken:
+            return Verdict.not_done("it may be taken again")
+        return Verdict("done", self._outcome(action, taken))
+
+    def _outcome(self, action: BackUpDatabases, taken: dict[str, Any]) -> Outcome:
         return Outcome(f"{action.method} backup {action.label} in {taken['seconds']} s", {"backup": taken})
 
 
@@ -90,7 +101,7 @@ class WritesChecker:
     def perform(self, action: CheckWrites, context: StepContext) -> Outcome:
         writes = self.ground.call(context, action.server, "saltus_writes.since", action.label)
         lines = [
-            f"{write['at'] or 'since the freeze'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
+            f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
             for write in writes
         ]
         if lines and not action.discard:
@@ -102,7 +113,9 @@ class WritesChecker:
             )
         if not lines:
             return Outcome("tenants wrote nothing since the freeze")
-        return Outcome(f"{len(lines)} writes of tenants will be lost, as --discard-writes says", {"writes": lines})
+        return Outcome(
+            f"{len(lines)} writes of tenants will be lost, as --discard-writes says", {"writes": list(lines)}
+        )
 
 
 @dataclass(frozen=True)

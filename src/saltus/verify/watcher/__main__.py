@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +40,7 @@ class Watch:
         self._session = Session(targets, password, self._asker)
         self._threads: list[threading.Thread] = []
         self.stop = threading.Event()
+        self.is_broken = False
 
     def begin(self) -> None:
         """Log in, then start every probe; with keystone away too, which is then what is first seen."""
@@ -100,10 +102,19 @@ class Watch:
         if series.target == "keystone":
             self._recorder.bad(series, asked, "no token")
 
-    def _thread(self, body: object) -> None:
-        thread = threading.Thread(target=body, daemon=True)  # type: ignore[arg-type]
+    def _thread(self, body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._or_all_end, args=(body,), daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _or_all_end(self, body: Callable[[], None]) -> None:
+        """A probe that breaks ends the watcher, loudly: seeing no outage because nobody looks would be a lie."""
+        try:
+            body()
+        except BaseException:
+            self.is_broken = True
+            self.stop.set()
+            raise
 
 
 def listen(watch: Watch) -> None:
@@ -122,10 +133,7 @@ def main(targets_path: str, directory: str) -> int:
     watch = Watch(targets, sys.stdin.readline().rstrip("\n"), recorder)
     try:
         watch.begin()
-    except BadLogin as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except OperatorError as exc:
+    except (BadLogin, OperatorError) as exc:
         print(exc, file=sys.stderr)
         return 1
     threading.Thread(target=listen, args=(watch,), daemon=True).start()
@@ -134,8 +142,8 @@ def main(targets_path: str, directory: str) -> int:
         recorder.write_state()
         watch.stop.wait(1.0)
     watch.end()
-    recorder.write_state(ended=True)
-    return 0
+    recorder.write_state(ended=not watch.is_broken)
+    return 2 if watch.is_broken else 0
 
 
 if __name__ == "__main__":

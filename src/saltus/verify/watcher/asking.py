@@ -23,12 +23,13 @@ class Answer:
     def is_good(self) -> bool:
         return not self.error
 
-    def json(self) -> Any:
-        """The body; an empty object when it is none."""
+    def json(self) -> dict[str, Any]:
+        """The body; an empty object when it is none, as from a proxy that answers in an API's place."""
         try:
-            return json.loads(self.body)
+            body = json.loads(self.body)
         except ValueError:
             return {}
+        return body if isinstance(body, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,10 @@ class Session:
         if answer.status == 401 and self.token is None:
             raise BadLogin(f"keystone at {targets.auth_url} does not accept {targets.username} in {targets.project}")
         if answer.is_good:
-            self.token = read_token(answer, targets.region)
+            try:
+                self.token = read_token(answer, targets.region)
+            except (KeyError, ValueError):
+                return Answer("the answer is not a token", answer.status)
             self._refused.clear()
         return answer
 

@@ -26,7 +26,7 @@ class Targets(BaseModel):
     domain: str = "Default"
     region: str = "RegionOne"
     horizon_url: str | None = None
-    """The login page."""
+    """The login page: on Debian `http://VIP/horizon/auth/login/`."""
     instances: dict[str, str] = {}
     """{name: address} to ping."""
     writes: bool = True

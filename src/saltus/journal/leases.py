@@ -108,7 +108,10 @@ class Leases:
 
     def check(self, connection: Connection, run: str, runner: str) -> None:
         """Within a transaction: raise LeaseLost unless the lease is still this runner's."""
-        holder = connection.execute(select(tables.leases.c.runner).filter_by(run=run)).scalar()
+        self.demand(run, runner, connection.execute(select(tables.leases.c.runner).filter_by(run=run)).scalar())
+
+    @staticmethod
+    def demand(run: str, runner: str, holder: str | None) -> None:
         if holder != runner:
             raise LeaseLost(
                 what=f"this process may not go on with {run}",

@@ -141,7 +141,7 @@ class Rehearse(Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--dump", metavar="DIR", type=Path, required=True, help="dumps, mydumper or mariabackup")
-        parser.add_argument("--from", dest="source", metavar="RELEASE", help="[recognised by the schemas]")
+        parser.add_argument("--from", dest="coming_from", metavar="RELEASE", help="[recognised by the schemas]")
         parser.add_argument("--to", dest="target", metavar="RELEASE", required=True)
         parser.add_argument("--service", action="append", metavar="NAME", help="only this; may be given several times")
         parser.add_argument("--keep", action="store_true", help="keep the clone when all is done")
@@ -161,7 +161,7 @@ class Rehearse(Command):
                 self.settings,
                 parsed_args.dump,
                 parsed_args.target,
-                source=parsed_args.source,
+                source=parsed_args.coming_from,
                 services=parsed_args.service,
                 sources=_sources(parsed_args),
                 toolboxes=parsed_args.toolboxes,

@@ -270,8 +270,8 @@ def _swap(datadir, before, new):
             half.rename(before)
         for path in datadir.iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        for path in list(new.iterdir()):
-            shutil.move(str(path), str(datadir / path.name))
+        # Not shutil.move: across filesystems it gives the files to root, and MariaDB cannot open them.
+        _run(["mv", "-t", str(datadir), *(str(path) for path in new.iterdir())])
         new.rmdir()
 
 

@@ -48,6 +48,31 @@ def test_restored_files_belong_to_mariadb(server: PrivateMariaDB) -> None:
     assert os.geteuid() != 0 or owners != {0}
 
 
+@pytest.mark.root
+def test_a_datadir_that_cannot_be_renamed_is_restored_too(server: PrivateMariaDB) -> None:
+    """As where it is a volume of its own, or comes from the lower layer of an overlay."""
+    if os.geteuid():
+        pytest.skip("needs to mount")
+    db = server["saltus_mariadb"]
+    server.stop()
+    subprocess.run(["mount", "--bind", server.datadir, server.datadir], check=True)
+    try:
+        server.start()
+        before = db.checksums()
+        db.back_up("mounted", "physical", frozen=True)
+        change_much(server)
+        result = db.restore("mounted", keep=True)
+        assert result["differences"] == []
+        assert db.checksums() == before
+        assert Path(result["kept"], "nova").is_dir()
+        assert f" {server.datadir} " in Path("/proc/self/mounts").read_text()
+        shutil.rmtree(result["kept"])
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", server.datadir], check=True)
+        server.start()
+
+
 def test_a_table_that_differs_after_the_restore_is_named_and_the_old_files_are_kept(server: PrivateMariaDB) -> None:
     db = server["saltus_mariadb"]
     db.back_up("lied-about", "physical", frozen=True)

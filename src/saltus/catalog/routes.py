@@ -179,8 +179,8 @@ class _Search:
 
     @staticmethod
     def _met_on_the_way(blocker: Blocker, release: str) -> bool:
-        """The code of `release` carries the data migration, and can stop below the schema that asks for it."""
-        return bool(blocker.sync_to) and blocker.carried_by.holds(release)
+        """The code of `release` carries the data migration, and runs it before the schema asks for it."""
+        return (blocker.in_db_sync or bool(blocker.sync_to)) and blocker.carried_by.holds(release)
 
     def after(self, release: str, done: frozenset[str]) -> frozenset[str]:
         """What has been met once the data migrations of `release` have run."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 from saltus import __version__
 from saltus.errors import OperatorError
 from saltus.journal import tables
+from saltus.journal.accounts import Accounts
 from saltus.journal.connection import Database
 from saltus.journal.events import FORMAT, Event, RunCreated, parse_event
 from saltus.journal.fold import RunState, fold
@@ -62,6 +63,7 @@ class Journal:
         self.signer = signer
         self.leases = Leases(self.db)
         self.locks = Locks(self.db)
+        self.accounts = Accounts(self.db)
 
     def close(self) -> None:
         self.db.close()
@@ -98,7 +100,7 @@ class Journal:
                 .where(tables.plans.c.fingerprint.startswith(prefix, autoescape=True))
                 .limit(3)
             ).all()
-        row = _the_one(rows, prefix, "plan", "saltus plan ...")
+        row = _the_one(rows, prefix, "plan", "saltus plan control --to RELEASE makes one")
         return self._plan(row.json, row.fingerprint)
 
     def _plan(self, text: str, fingerprint: str) -> Plan:
@@ -152,7 +154,7 @@ class Journal:
                 .limit(12)
             ).all()
         exact = [row for row in rows if row.id == prefix]
-        return _record(_the_one(exact or rows, prefix, "run", "saltus run PLAN"))
+        return _record(_the_one(exact or rows, prefix, "run", "saltus runs lists them"))
 
     def runs(self) -> list[RunRecord]:
         """All runs, oldest first."""

@@ -66,7 +66,7 @@ def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
             machine=node.machines()[0].name,
             node=node.name,
             slot=node.machines()[0].slot,
-            image=image_of(node, release, catalog.roles, catalog.releases).name,
+            image=image_of(cloud, node, release, catalog.roles, catalog.releases).name,
             roles=node.roles,
         )
         for node in cloud.nodes

@@ -51,7 +51,7 @@ def make_scene(
             old=f"{node.name}-{old_slot}",
             new=f"{node.name}-{new_slot}",
             new_slot=new_slot,
-            image=image_of(node, target, roles, releases).name,
+            image=image_of(cloud, node, target, roles, releases).name,
         )
 
     def hop(name: str) -> ServiceHop:
@@ -81,7 +81,7 @@ def make_scene(
         databases=tuple(sorted(database.name for database in cloud.databases)),
         rehearsal=rehearsal.name,
         rehearsal_address=str(rehearsal.address),
-        rehearsal_image=image_of(rehearsal, target, roles, releases).name,
+        rehearsal_image=image_of(cloud, rehearsal, target, roles, releases).name,
         vip=str(cloud.networks.management.vip),
         new_proxy_address=str(proxy.slots[new_slot]),
         computes=tuple(node.name for node in cloud.with_role("nova.compute")),

@@ -43,11 +43,14 @@ def commands_page() -> str:
         "",
         "Written by `docs/generate.py` from the commands themselves. `saltus help COMMAND` says the same.",
         "",
-        "Every command takes `--model DIR` (the reclass tree, else `$SALTUS_MODEL`, else the lab's `small`), `--state DIR`",
-        "(else `$SALTUS_STATE`, else `/var/lib/saltus`, or `~/.local/state/saltus` without root) and `--journal URL`",
-        "(else `$SALTUS_JOURNAL`, else SQLite in the state directory) before its own words. Answers go to stdout, progress",
-        "and errors to stderr. Exit codes: 0 done, 1 failed or refused, 2 usage, 3 waiting for an approval or paused,",
-        "130 interrupted.",
+        "Every command takes these before its own words:",
+        "",
+        "- `--model DIR`: the reclass tree of the cloud [`$SALTUS_MODEL`; the lab's `small`]",
+        "- `--state DIR`: where state is kept [`$SALTUS_STATE`; `/var/lib/saltus`, without root `~/.local/state/saltus`]",
+        "- `--journal URL`: where runs are journalled [`$SALTUS_JOURNAL`; SQLite in the state directory]",
+        "",
+        "Answers go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed or refused, 2 usage,",
+        "3 waiting for an approval or paused, 130 interrupted.",
     ]
     for words, command in commands().items():
         lines += ["", f"## saltus {words}", "", *_prose(command), *_options(words, command)]
@@ -63,8 +66,9 @@ def _options(words: str, command: type) -> Iterator[str]:
     for action in shown:
         yield f"- {_spelled(action)}{': ' + action.help if action.help else ''}"
     if common:
-        yield "" if not shown else "- and those of every table:"
-        yield "`-f table|json|yaml|csv|value` chooses the format, `-c COLUMN` columns, `--sort-column COLUMN` the order."
+        if not shown:
+            yield ""
+        yield "- `-f table|json|yaml|csv|value` chooses the format, `-c COLUMN` columns, `--sort-column COLUMN` orders them."
 
 
 def _of_lister() -> set[str]:
@@ -92,7 +96,7 @@ def actions_page() -> str:
     lines = [
         "# Actions",
         "",
-        "What a step of a plan can do: every kind of action, written by `docs/generate.py` from `src/saltus/plan/actions.py`.",
+        "What a step of a plan can do: every kind of action. Written by `docs/generate.py` from `plan/actions.py`.",
         "`saltus plan show PLAN -f json` shows the actions of a plan with their arguments.",
     ]
     for kind, action in kinds().items():
@@ -110,7 +114,9 @@ def actions_page() -> str:
 
 
 def _plain(value: object) -> str:
-    return {None: "none", True: "true", False: "false", (): "none"}.get(value, str(value))  # type: ignore[call-overload]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None or value in ((), {}) else str(value)
 
 
 def _told_fields(action: type[BaseModel]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fake_cloud import Process, World, open_journal
-
 from plans import reference_plan
+
 from saltus.journal.fold import RunState
 from saltus.journal.store import Journal
 from saltus.plan.order import Block, walk

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from plans import gate, plan, reference_plan, stage, step, verified
+
 from saltus.errors import Abort
 from saltus.journal.approvals import Person, answer_gate
 from saltus.journal.events import AbortRequested, Event, PauseRequested, RunStarted, StepStarted

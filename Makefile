@@ -5,7 +5,7 @@ VENV := .venv
 SALTUS := $(VENV)/bin/saltus
 export SALTUS_STATE ?= $(if $(filter 0,$(shell id -u)),/var/lib/saltus,$(HOME)/.local/state/saltus)
 
-.PHONY: help install lock demo demo-rollback check test test-fast test-lab clean
+.PHONY: help install lock demo demo-rollback docs check test test-fast test-lab clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ check: install  ## Lint and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check src tests
 	$(VENV)/bin/mypy
+
+docs: install  ## Write the generated pages of docs/
+	$(VENV)/bin/python docs/generate.py
 
 test-fast: install check  ## The tests that need neither root nor services: about a minute
 	$(VENV)/bin/pytest -q -m 'not root and not salt and not mariadb and not toolbox and not lab and not browser'

@@ -88,6 +88,15 @@ def schema_versions(databases=None):
     return heads
 
 
+def sizes(databases=None):
+    """{database: bytes of its files in the datadir}: what a physical backup of it takes, at most."""
+    datadir = pathlib.Path(_settings()["datadir"])
+    return {
+        name: sum(file.stat().st_size for file in (datadir / name).glob("*") if file.is_file())
+        for name in databases or _databases()
+    }
+
+
 # Backing up
 
 

@@ -341,7 +341,7 @@ def run_command(argv, user="root", timeout=3600, environment=None):
 
 def disk():
     """{path: {"size_bytes", "free_bytes"}} of the file systems that matter on this node."""
-    paths = ["/", "/var/lib/mysql", "/var/lib/glance/images", "/var/lib/nova/instances"]
+    paths = ["/", "/var/lib/mysql", "/var/backups/saltus", "/var/lib/glance/images", "/var/lib/nova/instances"]
     found, seen = {}, set()
     for path in paths:
         if not os.path.isdir(path) or os.stat(path).st_dev in seen:

@@ -31,12 +31,13 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         returns = fleet.call(target, function, *args, timeout_s=CALL_TIMEOUT_S, lenient=True)
         return {minion: answer.value for minion, answer in returns.items() if answer.worked}
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         versions = pool.submit(ask, running, "saltus_node.versions")
         disks = pool.submit(ask, running, "saltus_node.disk")
         vips = pool.submit(ask, proxies, "saltus_node.has_vip")
         schemas = pool.submit(ask, databases, "saltus_mariadb.schema_versions")
         backups = pool.submit(ask, databases, "saltus_mariadb.list_backups")
+        sizes = pool.submit(ask, databases, "saltus_mariadb.sizes")
     labels = {name: sorted(found) for name, found in backups.result().items()}
     writes = ask([name for name in labels if FROZEN in labels[name]], "saltus_writes.since", FROZEN)
     return Facts(
@@ -47,6 +48,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         schemas=_schemas(schemas.result()),
         backups=tuple(sorted(label for found in labels.values() for label in found)),
         writes=tuple(write_line(write) for found in writes.values() for write in found),
+        database_bytes=sum(size for found in sizes.result().values() for size in found.values()) or None,
     )
 
 

@@ -28,11 +28,12 @@ from saltus.runner.run import Runner
 
 def plan_control(workplace: Workplace, target: str | None, *, expires_after: timedelta | None) -> Plan:
     """The control plane to `target`, which defaults to the model's release. Saved; nothing is touched."""
+    target = workplace.catalog.releases.get(target or workplace.cloud.release).name
     make: Callable[[], Plan] = lambda: plans.plan_control(  # noqa: E731
         workplace.cloud,
         workplace.gather(),
         workplace.catalog,
-        target=target or workplace.cloud.release,
+        target=target,
         expires_after=expires_after,
     )
     return _saved(workplace, make)
@@ -40,11 +41,10 @@ def plan_control(workplace: Workplace, target: str | None, *, expires_after: tim
 
 def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
     """The rehearsal alone."""
+    release = workplace.catalog.releases.get(target or workplace.cloud.release).name
     return _saved(
         workplace,
-        lambda: plans.plan_rehearsal(
-            workplace.cloud, workplace.gather(), workplace.catalog, target=target or workplace.cloud.release
-        ),
+        lambda: plans.plan_rehearsal(workplace.cloud, workplace.gather(), workplace.catalog, target=release),
     )
 
 

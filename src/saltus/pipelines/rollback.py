@@ -124,6 +124,11 @@ def verify(scene: Scene) -> Stage:
                 )
                 for pair in scene.pairs
             ),
+            Step(
+                id="verify/forget",
+                title=f"Remove the frozen backup on {scene.database}: the databases are at it again",
+                action=ForgetBackup(server=scene.database, label=FROZEN),
+            ),
         ),
     )
 

@@ -78,6 +78,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     who = who_acts(workplace.journal)
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
+    workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
@@ -134,11 +135,14 @@ def _undone(workplace: Workplace, plan: Plan) -> str | None:
     return None
 
 
-def asker(workplace: Workplace, approve_as: str | None) -> Asker:
-    """`--approve-as NAME` answers every gate in that name; else the terminal is asked; without one, the journal."""
+def asker(workplace: Workplace, approve_as: str | None, *, wait: bool = False) -> Asker:
+    """`--approve-as NAME` answers every gate in that name; else the terminal is asked.
+
+    Where there is none, the run stops at its gate and is taken up again, unless it is to `wait` for `saltus approve`.
+    """
     if approve_as:
         return AutoApprover(approve_as)
-    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker()
+    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker(waits=wait)
 
 
 def run_detached(workplace: Workplace, name: str, *, approve_as: str | None) -> tuple[str, int, Path]:
@@ -153,7 +157,7 @@ def run_detached(workplace: Workplace, name: str, *, approve_as: str | None) -> 
     output.parent.mkdir(parents=True, exist_ok=True)
     settings = workplace.settings
     options = ["--state", str(settings.state), "--model", str(settings.model)]
-    argv = [sys.executable, "-m", "saltus", *options, "run", run_id]
+    argv = [sys.executable, "-m", "saltus", *options, "run", run_id, "--wait"]
     argv += ["--approve-as", approve_as] if approve_as else []
     environment = {**os.environ, "SALTUS_JOURNAL": settings.journal_url}  # not in argv: it may hold a password
     with output.open("ab") as file:

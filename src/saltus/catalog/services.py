@@ -133,6 +133,8 @@ class RowCheck(Range):
     id: str
     says: str
     sql: str
+    only_warns: bool = False
+    """The databases are sound, and somebody will nevertheless notice: a warning in the report, not a failure."""
     source: str
 
 

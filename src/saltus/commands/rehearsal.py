@@ -141,7 +141,11 @@ def report_of(rehearsal: Rehearsal) -> RehearsalReport:
         commands=tuple(lines),
         differences=compare_rows(before, after, plan.source, plan.target) if before and after else (),
         left_out=rehearsal.left_out,
-        warnings=(*(f"{step}: {failure.what}" for step, failure in state.failures()), *_tolerated(state)),
+        warnings=(
+            *(f"{step}: {failure.what}" for step, failure in state.failures()),
+            *_tolerated(state),
+            *_doubtful(state),
+        ),
         cpus=os.cpu_count() or 1,
     )
 
@@ -152,6 +156,15 @@ def _tolerated(state: RunState) -> list[str]:
         f"{step}: {name} asks running services, and was not rehearsed"
         for step, stood in state.steps.items()
         for name in stood.evidence.get("tolerated", [])  # type: ignore[union-attr]
+    ]
+
+
+def _doubtful(state: RunState) -> list[str]:
+    """What the rows said that is no failure, and that somebody will notice."""
+    return [
+        str(warning)
+        for stood in state.steps.values()
+        for warning in stood.evidence.get("warnings", [])  # type: ignore[union-attr]
     ]
 
 
@@ -188,7 +201,10 @@ def make_plan(
                 reasons=[f"{database} is missing" for database in incomplete[name]],
                 do=f"add them; {name} of {source} has the databases {', '.join(service.databases_in(source))}",
             )
-        (here if begins_later or (complete and service.exists_in(source)) else left_out).append(name)
+        if begins_later or (complete and service.exists_in(source)):
+            here.append(name)
+        elif service.exists_in(target):
+            left_out.append(name)
     recipes = load_recipes()
 
     def available(service: str, release: str) -> bool:

@@ -231,9 +231,11 @@ def _asks(name: str, target: str) -> bool:
 
 
 def _questions(service: Service, target: str) -> Step:
-    checks = {check.says: check.sql for check in service.row_checks if check.holds(target)}
+    asked = [check for check in service.row_checks if check.holds(target)]
+    checks = {check.says: check.sql for check in asked if not check.only_warns}
+    warnings = {check.says: check.sql for check in asked if check.only_warns}
     return Step(
         id=f"verify/{service.name}",
-        title=f"{service.name}: {'; '.join(checks)}",
-        action=CheckRows(service=service.name, checks=checks),
+        title=f"{service.name}: {'; '.join([*checks, *warnings])}",
+        action=CheckRows(service=service.name, checks=checks, warnings=warnings),
     )

@@ -146,7 +146,15 @@ def _stop(service: Service, previous: str, stop: Stop) -> Iterator[tuple[str, st
         else:
             yield key, title, _manage_whole(service, stop, command)
     if held:
-        yield from _data_migrations(service, stop.release, "first-")
+        met = [b for b in service.blockers if b.sync_to and b.sync_to.items() <= waits.items()]
+        may_fail = tuple(name for blocker in met for name in blocker.may_fail)
+        yield from _data_migrations(service, stop.release, "first-", may_fail)
+        if asked := {b.needs: b.undone for b in met if b.undone}:
+            yield (
+                "first-rows",
+                f"look whether they did: {'; '.join(asked)}",
+                CheckRows(service=service.name, checks=asked),
+            )
         for index, command in enumerate(commands):
             if command in held:
                 yield (
@@ -154,13 +162,15 @@ def _stop(service: Service, previous: str, stop: Stop) -> Iterator[tuple[str, st
                     f"{command.says}, from there on",
                     _manage_whole(service, stop, command),
                 )
-    yield from _data_migrations(service, stop.release, "")
+    yield from _data_migrations(service, stop.release)
 
 
-def _data_migrations(service: Service, release: str, prefix: str) -> Iterator[tuple[str, str, Action]]:
+def _data_migrations(
+    service: Service, release: str, prefix: str = "", may_fail: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, Action]]:
     for index, command in enumerate(service.commands(release, "data_migrations")):
         action = _manage(service, release, command.argv, {}, exit_codes=command.exit_codes, repeat_on=command.repeat_on)
-        action = action.model_copy(update={"tolerates": command.tolerates})
+        action = action.model_copy(update={"tolerates": (*command.tolerates, *may_fail)})
         yield f"{prefix}{_key(command, index)}", command.says, action
 
 

@@ -23,7 +23,7 @@ from saltus.database.private import PrivateServer
 from saltus.database.recognise import WrongDumps, missing_databases, recognise
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
-from saltus.journal.store import Journal, NotFound
+from saltus.journal.store import Journal
 from saltus.pipelines.database import rehearse_dumps
 from saltus.plan.actions import CheckRows, CureRows, ManageDatabases
 from saltus.plan.plan import Plan
@@ -259,10 +259,10 @@ def _unfinished(journal: Journal, plan: Plan, directory: Path) -> str | None:
     """The run that this clone was loaded for, when it can go on: another plan needs another clone."""
     try:
         run = (directory / "run").read_text()
-        record = journal.find_run(run)
-    except (OSError, NotFound):
+        same = journal.find_run(run).fingerprint == plan.fingerprint
+        return run if same and not journal.state(run).is_over else None
+    except (OSError, OperatorError):  # no such run, or one of another version of Saltus
         return None
-    return run if record.fingerprint == plan.fingerprint and not journal.state(run).is_over else None
 
 
 def _name(dump: Path, source: str | None, target: str, services: Iterable[str] | None) -> str:

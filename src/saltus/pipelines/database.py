@@ -76,11 +76,12 @@ def rehearse_dumps(
 def _lanes(services: list[Service]) -> dict[str, str]:
     """{service: lane}: side by side, but a service in the lane of what it depends on."""
     names = {service.name for service in services}
-    lanes: dict[str, str] = {}
+    together: dict[str, list[str]] = {}
     for service in services:
         before = [name for name in service.depends_on if name in names]
-        lanes[service.name] = lanes[before[0]] if before else service.name
-    return lanes
+        together[service.name] = together[before[0]] if before else []
+        together[service.name].append(service.name)
+    return {name: "+".join(group) for name, group in together.items()}
 
 
 def _route(name: str, route: Route, lane: str) -> Iterator[Step]:

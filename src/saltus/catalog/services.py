@@ -77,6 +77,8 @@ class Blocker(_Data):
     """Releases whose own tools can run the data migration."""
     sync_to: dict[str, str] = {}
     """{database: version}: newer code may sync to here, run its data migrations, and go on. Empty: a stop is needed."""
+    may_fail: tuple[str, ...] = ()
+    """Other data migrations of that code that need its whole schema: at `sync_to` they fail, and run again later."""
     in_db_sync: bool = False
     """The db_sync of the releases that carry it does the data migration itself."""
     undone: str | None = None
@@ -133,6 +135,8 @@ class RowCheck(Range):
     id: str
     says: str
     sql: str
+    only_warns: bool = False
+    """The databases are sound, and somebody will nevertheless notice: a warning in the report, not a failure."""
     source: str
 
 

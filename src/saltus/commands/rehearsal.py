@@ -23,7 +23,7 @@ from saltus.database.private import PrivateServer
 from saltus.database.recognise import WrongDumps, missing_databases, recognise
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
-from saltus.journal.store import Journal, NotFound
+from saltus.journal.store import Journal
 from saltus.pipelines.database import rehearse_dumps
 from saltus.plan.actions import CheckRows, CureRows, ManageDatabases
 from saltus.plan.plan import Plan
@@ -141,7 +141,11 @@ def report_of(rehearsal: Rehearsal) -> RehearsalReport:
         commands=tuple(lines),
         differences=compare_rows(before, after, plan.source, plan.target) if before and after else (),
         left_out=rehearsal.left_out,
-        warnings=(*(f"{step}: {failure.what}" for step, failure in state.failures()), *_tolerated(state)),
+        warnings=(
+            *(f"{step}: {failure.what}" for step, failure in state.failures()),
+            *_tolerated(state),
+            *_doubtful(state),
+        ),
         cpus=os.cpu_count() or 1,
     )
 
@@ -151,7 +155,17 @@ def _tolerated(state: RunState) -> list[str]:
     return [
         f"{step}: {name} asks running services, and was not rehearsed"
         for step, stood in state.steps.items()
+        if "-first-" not in step  # run again, and judged, on the whole schema
         for name in stood.evidence.get("tolerated", [])  # type: ignore[union-attr]
+    ]
+
+
+def _doubtful(state: RunState) -> list[str]:
+    """What the rows said that is no failure, and that somebody will notice."""
+    return [
+        str(warning)
+        for stood in state.steps.values()
+        for warning in stood.evidence.get("warnings", [])  # type: ignore[union-attr]
     ]
 
 
@@ -188,7 +202,10 @@ def make_plan(
                 reasons=[f"{database} is missing" for database in incomplete[name]],
                 do=f"add them; {name} of {source} has the databases {', '.join(service.databases_in(source))}",
             )
-        (here if begins_later or (complete and service.exists_in(source)) else left_out).append(name)
+        if begins_later or (complete and service.exists_in(source)):
+            here.append(name)
+        elif service.exists_in(target):
+            left_out.append(name)
     recipes = load_recipes()
 
     def available(service: str, release: str) -> bool:
@@ -242,10 +259,10 @@ def _unfinished(journal: Journal, plan: Plan, directory: Path) -> str | None:
     """The run that this clone was loaded for, when it can go on: another plan needs another clone."""
     try:
         run = (directory / "run").read_text()
-        record = journal.find_run(run)
-    except (OSError, NotFound):
+        same = journal.find_run(run).fingerprint == plan.fingerprint
+        return run if same and not journal.state(run).is_over else None
+    except (OSError, OperatorError):  # no such run, or one of another version of Saltus
         return None
-    return run if record.fingerprint == plan.fingerprint and not journal.state(run).is_over else None
 
 
 def _name(dump: Path, source: str | None, target: str, services: Iterable[str] | None) -> str:

@@ -46,6 +46,7 @@ class LocalTools:
         argv = self._words(command.argv)
         program = self._toolbox.program(self._service, argv[0])
         log = self._workspace / f"{self._service}-{self._toolbox.release}.log"
+        self._wait_for_orphan(tick)
         began = time.monotonic()
         with log.open("ab") as out:
             out.write(f"\n$ {' '.join(argv)}\n".encode())
@@ -56,6 +57,7 @@ class LocalTools:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self._workspace, env=self._environment(program),
                 start_new_session=True,
             )  # fmt: skip
+            self._pid_file.write_text(str(process.pid))
             while True:
                 try:
                     code = process.wait(1)
@@ -70,6 +72,25 @@ class LocalTools:
             written.seek(start)
             output = written.read().decode(errors="replace")
         return CommandResult(argv, code, output, time.monotonic() - began)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._workspace / f"{self._service}.pid"
+
+    def _wait_for_orphan(self, tick: Callable[[float], None]) -> None:
+        """A Saltus that was killed leaves its command running: two at once on one database would spoil it."""
+        began = time.monotonic()
+        while self._orphan_runs():
+            tick(time.monotonic() - began)
+            time.sleep(0.5)
+
+    def _orphan_runs(self) -> bool:
+        try:
+            pid = int(self._pid_file.read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return False
+        return os.fsencode(self._workspace) in words
 
     def read_versions(self, database: str) -> tuple[str, ...]:
         return self._server.read_versions(database)

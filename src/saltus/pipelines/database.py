@@ -76,11 +76,12 @@ def rehearse_dumps(
 def _lanes(services: list[Service]) -> dict[str, str]:
     """{service: lane}: side by side, but a service in the lane of what it depends on."""
     names = {service.name for service in services}
-    lanes: dict[str, str] = {}
+    together: dict[str, list[str]] = {}
     for service in services:
         before = [name for name in service.depends_on if name in names]
-        lanes[service.name] = lanes[before[0]] if before else service.name
-    return lanes
+        together[service.name] = together[before[0]] if before else []
+        together[service.name].append(service.name)
+    return {name: "+".join(group) for name, group in together.items()}
 
 
 def _route(name: str, route: Route, lane: str) -> Iterator[Step]:
@@ -146,7 +147,15 @@ def _stop(service: Service, previous: str, stop: Stop) -> Iterator[tuple[str, st
         else:
             yield key, title, _manage_whole(service, stop, command)
     if held:
-        yield from _data_migrations(service, stop.release, "first-")
+        met = [b for b in service.blockers if b.sync_to and b.sync_to.items() <= waits.items()]
+        may_fail = tuple(name for blocker in met for name in blocker.may_fail)
+        yield from _data_migrations(service, stop.release, "first-", may_fail)
+        if asked := {b.needs: b.undone for b in met if b.undone}:
+            yield (
+                "first-rows",
+                f"look whether they did: {'; '.join(asked)}",
+                CheckRows(service=service.name, checks=asked),
+            )
         for index, command in enumerate(commands):
             if command in held:
                 yield (
@@ -154,13 +163,15 @@ def _stop(service: Service, previous: str, stop: Stop) -> Iterator[tuple[str, st
                     f"{command.says}, from there on",
                     _manage_whole(service, stop, command),
                 )
-    yield from _data_migrations(service, stop.release, "")
+    yield from _data_migrations(service, stop.release)
 
 
-def _data_migrations(service: Service, release: str, prefix: str) -> Iterator[tuple[str, str, Action]]:
+def _data_migrations(
+    service: Service, release: str, prefix: str = "", may_fail: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, Action]]:
     for index, command in enumerate(service.commands(release, "data_migrations")):
         action = _manage(service, release, command.argv, {}, exit_codes=command.exit_codes, repeat_on=command.repeat_on)
-        action = action.model_copy(update={"tolerates": command.tolerates})
+        action = action.model_copy(update={"tolerates": (*command.tolerates, *may_fail)})
         yield f"{prefix}{_key(command, index)}", command.says, action
 
 
@@ -231,9 +242,11 @@ def _asks(name: str, target: str) -> bool:
 
 
 def _questions(service: Service, target: str) -> Step:
-    checks = {check.says: check.sql for check in service.row_checks if check.holds(target)}
+    asked = [check for check in service.row_checks if check.holds(target)]
+    checks = {check.says: check.sql for check in asked if not check.only_warns}
+    warnings = {check.says: check.sql for check in asked if check.only_warns}
     return Step(
         id=f"verify/{service.name}",
-        title=f"{service.name}: {'; '.join(checks)}",
-        action=CheckRows(service=service.name, checks=checks),
+        title=f"{service.name}: {'; '.join([*checks, *warnings])}",
+        action=CheckRows(service=service.name, checks=checks, warnings=warnings),
     )

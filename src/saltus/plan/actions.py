@@ -261,6 +261,8 @@ class CheckRows(ActionBase):
     service: str
     checks: dict[str, str]
     """{what must hold: SQL that counts the rows for which it does not}"""
+    warnings: dict[str, str] = {}
+    """The same for what only warns."""
 
 
 class CountRows(ActionBase):

@@ -90,7 +90,7 @@ def _forecast(report: RehearsalReport) -> list[str]:
     return [
         f"Forecast of the window's db_sync: {seconds_text(lanes[critical])} with the services side by side, as here on"
         f" {report.cpus} CPUs; {seconds_text(sum(lanes.values()))} one after another.",
-        f"The critical path is {critical}'s lane. Loading the dumps took {seconds_text(report.load_s)}: that is no part"
+        f"The critical path is {critical}. Loading the dumps took {seconds_text(report.load_s)}: that is no part"
         " of the window.",
     ]
 

@@ -229,18 +229,9 @@ class RowChecker:
     clone: Clone
 
     def perform(self, action: CheckRows, context: StepContext) -> Outcome:
-        server, wrong = self.clone.up(), {}
-        for holds, sql in action.checks.items():
-            try:
-                count = int(server.query(fill_names(sql, server))[0][0] or 0)
-            except pymysql.Error as exc:
-                raise OperatorError(
-                    what=f"{action.service} could not be asked: {holds}",
-                    because=str(exc),
-                    do=f"the question was: {sql}",
-                ) from exc
-            if count:
-                wrong[holds] = count
+        server = self.clone.up()
+        wrong = {holds: n for holds, sql in action.checks.items() if (n := _count(server, action.service, holds, sql))}
+        doubtful = {h: n for h, sql in action.warnings.items() if (n := _count(server, action.service, h, sql))}
         if wrong:
             raise OperatorError(
                 what=f"the rows of {action.service} are not as they must be",
@@ -250,7 +241,23 @@ class RowChecker:
                 do=f"look into the clone: mariadb -u root -S {self.clone.server.socket}; on the cloud itself the"
                 " online data migrations of its release may not have been finished",
             )
-        return Outcome("all hold: " + "; ".join(action.checks), {"checked": list(action.checks)})
+        warnings: list[JsonValue] = [
+            f"{action.service}: {count} rows for which this does not hold: {holds}" for holds, count in doubtful.items()
+        ]
+        return Outcome(
+            "; ".join(map(str, warnings)) or "all hold: " + "; ".join([*action.checks, *action.warnings]),
+            {"checked": list(action.checks), "warnings": warnings},
+        )
+
+
+def _count(server: PrivateServer, service: str, holds: str, sql: str) -> int:
+    """The rows for which it does not hold."""
+    try:
+        return int(server.query(fill_names(sql, server))[0][0] or 0)
+    except pymysql.Error as exc:
+        raise OperatorError(
+            what=f"{service} could not be asked: {holds}", because=str(exc), do=f"the question was: {sql}"
+        ) from exc
 
 
 @dataclass(frozen=True)

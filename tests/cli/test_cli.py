@@ -1,0 +1,66 @@
+"""The command line from outside: what goes where, and the exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from planning import make_plan
+
+from saltus.commands.settings import Settings
+from saltus.commands.workplace import Workplace
+
+SALTUS = Path(sys.executable).parent / "saltus"
+PLANS = Path(__file__).parents[1] / "plans"
+
+
+def saltus(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [SALTUS, "--state", str(state), *words] if words else [SALTUS]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def test_without_words_it_shows_help(tmp_path: Path) -> None:
+    done = saltus(tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: saltus")
+    for command in ("lab up", "plan control", "rollback", "report"):
+        assert f"  {command} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("run", "nosuch"), ("report",), ("plan", "show", "0123"), ("plan", "control", "--to", "epoxi")]
+)
+def test_an_error_for_operators_is_three_lines_on_stderr(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = saltus(tmp_path, *words)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "because", "do"]
+
+
+def test_a_duration_that_is_none_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    done = saltus(tmp_path, "plan", "control", "--to", "epoxy", "--expires", "soon")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "error: 'soon' is no duration"
+
+
+def test_words_that_are_no_command_are_a_usage_error(tmp_path: Path) -> None:
+    assert saltus(tmp_path, "frobnicate").returncode == 2
+    assert saltus(tmp_path, "run").returncode == 2
+
+
+def test_a_plan_is_shown_for_people_and_as_the_bytes_of_its_fingerprint(tmp_path: Path) -> None:
+    plan = make_plan(PLANS / "control-zed-to-epoxy")
+    Workplace(Settings.from_options(state=str(tmp_path), model=None, journal=None)).journal.save_plan(plan)
+    shown = saltus(tmp_path, "plan", "show", plan.short)
+    assert shown.stdout == (PLANS / "control-zed-to-epoxy" / "plan.txt").read_text() + f"next: saltus run {plan.short}\n"
+    assert saltus(tmp_path, "plan", "show", plan.short, "-f", "json").stdout == plan.to_json()
+
+
+def test_tables_come_in_the_formats_of_openstack_commands(tmp_path: Path) -> None:
+    assert json.loads(saltus(tmp_path, "lab", "status", "-f", "json").stdout) == []
+    assert saltus(tmp_path, "lab", "status", "-f", "value").returncode == 0
+
+
+def test_help_keeps_the_lists_of_a_docstring(tmp_path: Path) -> None:
+    assert "\n* real-upgrade: " in saltus(tmp_path, "help", "plan", "control").stdout

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from planning import small
 
+from planning import small
 from saltus.commands.gathering import gather_facts
 from saltus.fleet.fake import FakeFleet
 from saltus.machines.fake import FakeProvider
@@ -36,7 +36,9 @@ def provider() -> FakeProvider:
 def fleet() -> FakeFleet:
     fleet = FakeFleet(machine.name for machine in small().machines())
     fleet.answer("saltus_node.versions", NOVA)
-    fleet.answer("saltus_node.disk", {"/": {"size_bytes": 9, "free_bytes": 5}, "/x": {"size_bytes": 9, "free_bytes": 3}})
+    fleet.answer(
+        "saltus_node.disk", {"/": {"size_bytes": 9, "free_bytes": 5}, "/x": {"size_bytes": 9, "free_bytes": 3}}
+    )
     fleet.answer("saltus_node.has_vip", True)
     fleet.answer("saltus_mariadb.schema_versions", {"nova": ["b", "a"], "scratch": []})
     fleet.answer("saltus_mariadb.list_backups", {"rehearsal": {}, "frozen": {}})

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planning import make_plan
 
+from planning import make_plan
 from saltus.commands.reporting import make_report
 from saltus.commands.settings import Settings
 from saltus.commands.workplace import Workplace

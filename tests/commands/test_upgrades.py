@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from planning import make_plan
 
+from planning import make_plan
 from saltus.commands.settings import Settings
 from saltus.commands.upgrades import find_or_create_run, latest_run
 from saltus.commands.workplace import Workplace

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planning import catalog, facts_of, small
 
+from planning import catalog, facts_of, small
 from saltus.fleet.fake import FakeFleet
 from saltus.journal.fold import StepState
 from saltus.journal.store import Journal

@@ -238,3 +238,4 @@ def test_the_sizes_of_databases_are_those_of_their_files(server: PrivateMariaDB)
     grown = server["saltus_mariadb"].sizes(["nova"])["nova"]
     server.query("CREATE TABLE large AS SELECT REPEAT('x', 1000) AS text FROM seq_1_to_20000", "nova")
     assert server["saltus_mariadb"].sizes(["nova"])["nova"] > grown + 10 * 1024**2
+    server.query("DROP TABLE large", "nova")

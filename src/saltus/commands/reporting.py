@@ -143,8 +143,8 @@ def _way_back(state: RunState) -> str:
         if any(state.steps[step].attempt for step in state.steps if step.startswith("real-upgrade/stop-")):
             return (
                 "Services are stopped, and nothing is frozen yet: no database has changed, so there is nothing to"
-                " restore. Mend the cause, and `saltus run` goes on from the step that failed; or start the services of"
-                " the old machines again and abort the run."
+                " restore. Mend the cause, and `saltus run` goes on from the step that failed; or `saltus rollback`,"
+                " which only starts the old services again."
             )
         return "The window was not reached: nothing of the running cloud has changed, and nothing is to be taken back."
     return (

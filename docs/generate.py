@@ -46,7 +46,7 @@ def commands_page() -> str:
         "Every command takes these before its own words:",
         "",
         "- `--model DIR`: the reclass tree of the cloud [`$SALTUS_MODEL`; the lab's `small`]",
-        "- `--state DIR`: where state is kept [`$SALTUS_STATE`; `/var/lib/saltus`, or below the home without root]",
+        "- `--state DIR`: where state is kept [`$SALTUS_STATE`; `/var/lib/saltus`, or `~/.local/state/saltus`]",
         "- `--journal URL`: where runs are journalled [`$SALTUS_JOURNAL`; SQLite in the state directory]",
         "",
         "Answers go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed or refused, 2 usage,",
@@ -68,7 +68,7 @@ def _options(words: str, command: type) -> Iterator[str]:
     if common:
         if not shown:
             yield ""
-        yield "- `-f table|json|yaml|csv|value` the format, `-c COLUMN` columns, `--sort-column COLUMN` their order."
+        yield "- `-f table|json|yaml|csv|value` is the format, `-c COLUMN` a column, `--sort-column COLUMN` orders."
 
 
 def _of_lister() -> set[str]:

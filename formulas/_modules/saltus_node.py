@@ -352,6 +352,23 @@ def disk():
     return found
 
 
+def prepare_start(limit_mb=2048):
+    """Read the programs of this node's services once, so that the first start finds them in memory -> {"read_mb"}.
+
+    Nothing is started. Reads at most `limit_mb`, and no more than half of the memory that is free.
+    """
+    fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    room = min(int(limit_mb) * 1024**2, free // 2)
+    read = 0
+    for path in pathlib.Path("/usr/lib/python3/dist-packages").rglob("*"):
+        if path.suffix in (".pyc", ".so") and "tests" not in path.parts and path.is_file():
+            read += len(path.read_bytes())
+            if read > room:
+                break
+    return {"read_mb": round(read / 1024**2)}
+
+
 def _ip(*arguments):
     done = subprocess.run(["ip", "-json", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -50,6 +50,8 @@ class ManageCommand(_Data):
     exit_codes: tuple[int, ...] = (0,)
     repeat_on: tuple[int, ...] = ()
     """Exit codes that mean `more to do`: run it again."""
+    tolerates: tuple[str, ...] = ()
+    """Data migrations that may fail where no services run; the faults say why nothing is lost."""
     brings: tuple[str, ...] = ()
     """The databases whose schema it takes to the release's heads."""
     partly: tuple[str, ...] = ()

@@ -92,6 +92,8 @@ def restore_golden(workplace: Workplace, progress: Progress) -> None:
     """The cloud as it was when it had just been deployed: disks put back, machines made later destroyed."""
     provider = workplace.provider
     progress.note("putting every machine back to its golden copy")
+    for name in _give_up_runs(workplace, because="the lab was put back to its golden copy"):
+        progress.note(f"gave up the run {name}")
     for machine in _own(workplace):
         if _made_later(workplace, machine):
             provider.destroy(machine.name)
@@ -140,19 +142,19 @@ def down(workplace: Workplace, *, destroy: bool) -> list[str]:
             done.append(f"removed the volume {volume}")
         done += list(provider.clean())
     if destroy:
-        done += [f"gave up the run {name}" for name in _give_up_runs(workplace)]
+        done += [f"gave up the run {name}" for name in _give_up_runs(workplace, because="the lab was destroyed")]
     if workplace.master.stop():
         done.append("stopped the Salt master")
     return done
 
 
-def _give_up_runs(workplace: Workplace) -> list[str]:
-    """Runs of a cloud whose machines are gone can never go on: they end here, and hold no lock any more."""
+def _give_up_runs(workplace: Workplace, *, because: str) -> list[str]:
+    """Runs whose machines are not what they were can never go on: they end here, and hold no lock any more."""
     journal, ended = workplace.journal, []
     for record in journal.runs():
         if record.cloud == workplace.cloud.name and not journal.state(record.id).is_over:
             at, by = datetime.now(UTC), this_person().name
-            journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason="the lab was destroyed"))
+            journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason=because))
             journal.locks.give_back(record.id)
             ended.append(record.id)
     return ended

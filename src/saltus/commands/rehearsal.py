@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from saltus.catalog.releases import load_releases
 from saltus.catalog.routes import find_routes
+from saltus.catalog.rows import compare_rows
 from saltus.catalog.services import load_services
 from saltus.commands.settings import Settings
 from saltus.database.dumps import look
@@ -21,9 +23,11 @@ from saltus.database.private import PrivateServer
 from saltus.database.recognise import WrongDumps, missing_databases, recognise
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
-from saltus.journal.store import Journal
+from saltus.journal.store import Journal, NotFound
 from saltus.pipelines.database import rehearse_dumps
+from saltus.plan.actions import CheckRows, CureRows, ManageDatabases
 from saltus.plan.plan import Plan
+from saltus.report.rehearsal import CommandLine, RehearsalReport
 from saltus.runner.gates import AutoApprover, this_person
 from saltus.runner.performers.rehearsal import Clone, performers
 from saltus.runner.progress import Progress
@@ -69,17 +73,24 @@ def rehearse(
     directory = settings.state / "rehearsals" / name
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = PrivateServer(directory / "mariadb")
+    journal = Journal(settings.journal_url)
+    given = dict(sources or {})
     try:
-        loaded = _load_once(dump, server, source, directory, say)
-        say(f"the databases are of {loaded.release}")
-        plan, left_out = make_plan(
-            dump.name, loaded.release, target, loaded.versions, services=services, given=dict(sources or {})
-        )
+        loaded = _loaded_before(directory)
+        run = None
+        if loaded is not None:
+            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            run = _unfinished(journal, plan, directory)
+        if loaded is None or run is None:
+            loaded = _load(dump, server, source, directory, say)
+            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            run = journal.create_run(plan, by=this_person().name)
+            (directory / "run").write_text(run)
+        else:
+            say(f"going on with {run}: the dumps are loaded")
         shelf = Shelf(toolboxes or settings.state / "toolboxes")
         (directory / "tools").mkdir(exist_ok=True)
-        clone = Clone(server, shelf, directory / "tools", dict(sources or {}))
-        journal = Journal(settings.journal_url)
-        run = _unfinished(journal, plan) or journal.create_run(plan, by=this_person().name)
+        clone = Clone(server, shelf, directory / "tools", given)
         state = Runner(journal, performers(clone), AutoApprover(this_person().name), progress=progress).run(run)
     except WrongDumps:
         server.remove()
@@ -93,16 +104,76 @@ def rehearse(
     return Rehearsal(run, state, plan, loaded.seconds, directory, left_out)
 
 
+def report_of(rehearsal: Rehearsal) -> RehearsalReport:
+    """Everything that is worth keeping of it."""
+    plan, state = rehearsal.plan, rehearsal.state
+    stops: dict[str, list[str]] = {}
+    lines = []
+    for step in plan.steps():
+        action, stood = step.action, state.steps[step.id]
+        if not isinstance(action, ManageDatabases | CureRows | CheckRows):
+            continue
+        release = action.release if isinstance(action, ManageDatabases) else ""
+        if release and release not in stops.setdefault(action.service, []):
+            stops[action.service].append(release)
+        lines.append(
+            CommandLine(
+                service=action.service,
+                release=release,
+                title=step.title,
+                lane=step.lane,
+                status=stood.status,
+                seconds=stood.seconds,
+                summary=stood.summary,
+                schemas=_schemas(stood.evidence),
+            )
+        )
+    before, after = (_rows(state.steps[f"databases/rows-{when}"].evidence) for when in ("before", "after"))
+    return RehearsalReport(
+        run=rehearsal.run,
+        dumps=plan.cloud,
+        source=plan.source,
+        target=plan.target,
+        status=state.status,
+        reason=state.reason,
+        routes={service: tuple(releases) for service, releases in stops.items()},
+        load_s=rehearsal.load_s,
+        commands=tuple(lines),
+        differences=compare_rows(before, after, plan.source, plan.target) if before and after else (),
+        left_out=rehearsal.left_out,
+        warnings=(*(f"{step}: {failure.what}" for step, failure in state.failures()), *_tolerated(state)),
+        cpus=os.cpu_count() or 1,
+    )
+
+
+def _tolerated(state: RunState) -> list[str]:
+    """Data migrations that need running services, and so were not rehearsed."""
+    return [
+        f"{step}: {name} asks running services, and was not rehearsed"
+        for step, stood in state.steps.items()
+        for name in stood.evidence.get("tolerated", [])  # type: ignore[union-attr]
+    ]
+
+
+def _schemas(evidence: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    before, after = evidence.get("before", {}), evidence.get("after", {})
+    return {d: (" ".join(before.get(d, ())), " ".join(versions)) for d, versions in after.items()}
+
+
+def _rows(evidence: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    return dict(evidence.get("rows", {}))
+
+
 def make_plan(
     cloud: str,
-    source: str,
+    loaded: Loaded,
     target: str,
-    versions: Mapping[str, tuple[str, ...]],
     *,
     services: Iterable[str] | None = None,
     given: Mapping[str, Path] | None = None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan for the services whose databases are there, and the names of those left out. Raises NoRoute."""
+    source, versions = loaded.release, loaded.versions
     wanted = list(services) if services is not None else [s.name for s in load_services().services]
     here: list[str] = []
     left_out: list[str] = []
@@ -142,13 +213,16 @@ class Loaded(BaseModel):
     versions: dict[str, tuple[str, ...]]
 
 
-def _load_once(dump: Path, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
-    """Load and recognise, unless an earlier, interrupted rehearsal of these dumps did."""
+def _loaded_before(directory: Path) -> Loaded | None:
+    """What an earlier, interrupted rehearsal of these dumps found in them."""
     marker = directory / "loaded.json"
-    if marker.exists():
-        say("the dumps are loaded already: going on with them")
-        server.start()
-        return Loaded.model_validate_json(marker.read_text())
+    return Loaded.model_validate_json(marker.read_text()) if marker.exists() else None
+
+
+def _load(dump: Path, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
+    """Load into an empty server and recognise the release. Raises WrongDumps and UnusableDump."""
+    marker = directory / "loaded.json"
+    marker.unlink(missing_ok=True)
     server.remove()
     began = time.monotonic()
     names = load(look(dump), server, say=lambda text, fraction: say(text))
@@ -158,16 +232,20 @@ def _load_once(dump: Path, server: PrivateServer, said: str | None, directory: P
     versions = {d: server.read_versions(d) for d in names if d in known}
     tables = {d: set(server.tables(d)) for d in versions}
     release = recognise(versions, tables, said=load_releases().get(said).name if said else None)
+    say(f"the databases are of {release}")
     loaded = Loaded(seconds=seconds, release=release, versions=versions)
     marker.write_text(loaded.model_dump_json() + "\n")
     return loaded
 
 
-def _unfinished(journal: Journal, plan: Plan) -> str | None:
-    for record in reversed(journal.runs()):
-        if record.fingerprint == plan.fingerprint and not journal.state(record.id).is_over:
-            return record.id
-    return None
+def _unfinished(journal: Journal, plan: Plan, directory: Path) -> str | None:
+    """The run that this clone was loaded for, when it can go on: another plan needs another clone."""
+    try:
+        run = (directory / "run").read_text()
+        record = journal.find_run(run)
+    except (OSError, NotFound):
+        return None
+    return run if record.fingerprint == plan.fingerprint and not journal.state(run).is_over else None
 
 
 def _name(dump: Path, source: str | None, target: str, services: Iterable[str] | None) -> str:

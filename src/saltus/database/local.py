@@ -19,6 +19,7 @@ CELL0_URL = "{cell0_url}"
 """On a node nova finds the database of cell0 beside its own; its URL here has options behind it, so it must be told."""
 
 _SERVICE_SETTINGS = {
+    "cinder": "transport_url = fake:///\nrpc_response_timeout = 2\n",
     "nova": "transport_url = fake:///\n\n[api_database]\nconnection = {url:nova_api}\n",
     "neutron": "core_plugin = ml2\n",
 }

@@ -58,7 +58,6 @@ def prepare(scene: Scene) -> Stage:
             lane=lane,
         )
 
-    early = tuple(service.name for service in scene.services if service.starts_early)
     return Stage(
         id="prepare",
         title=f"Build the idle slot on {scene.target} while the old one serves",
@@ -72,11 +71,11 @@ def prepare(scene: Scene) -> Stage:
                     title=f"Start what {pair.new} may start before the window",
                     action=StartServices(machine=pair.new, wait=False)
                     if pair in scene.proxies
-                    else StartServices(machine=pair.new, services=early),
+                    else StartServices(machine=pair.new, services=scene.early),
                     lane=pair.node,
                 )
                 for pair in scene.pairs
-                if early or pair in scene.proxies
+                if scene.early or pair in scene.proxies
             ),
             *(
                 Step(
@@ -106,7 +105,7 @@ def real_upgrade(scene: Scene) -> Stage:
         id="real-upgrade/freeze",
         title=f"Freeze: back up the databases of {scene.database} and take their checksums",
         action=BackUpDatabases(
-            server=scene.database, label=FROZEN, method="physical", frozen=True, databases=scene.databases
+            server=scene.database, label=FROZEN, method=scene.freeze, frozen=True, databases=scene.databases
         ),
     )
 

@@ -160,6 +160,7 @@ def _stop(service: Service, previous: str, stop: Stop) -> Iterator[tuple[str, st
 def _data_migrations(service: Service, release: str, prefix: str) -> Iterator[tuple[str, str, Action]]:
     for index, command in enumerate(service.commands(release, "data_migrations")):
         action = _manage(service, release, command.argv, {}, exit_codes=command.exit_codes, repeat_on=command.repeat_on)
+        action = action.model_copy(update={"tolerates": command.tolerates})
         yield f"{prefix}{_key(command, index)}", command.says, action
 
 

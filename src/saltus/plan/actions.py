@@ -135,6 +135,7 @@ class BackUpDatabases(ActionBase):
     """
 
     kind: Literal["database.back-up"] = "database.back-up"
+    after_a_crash: ClassVar[AfterACrash] = "verify"
     server: str
     label: str
     databases: tuple[str, ...]
@@ -235,6 +236,8 @@ class ManageDatabases(ActionBase):
     release: str
     command: Command
     repeat_on: tuple[int, ...] = ()
+    tolerates: tuple[str, ...] = ()
+    """Data migrations that may fail in a clone, because they ask running services."""
     create: tuple[str, ...] = ()
     expect: dict[str, tuple[str, ...]] = {}
     """{database: versions afterwards}"""

@@ -86,6 +86,11 @@ def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_write
     scene = _way_back(cloud, facts, catalog, "the upgrade cannot be rolled back")
     if FROZEN not in facts.backups:
         return _plan("rollback", scene, (rollback.start_again(scene),))
+    refusals.refuse(
+        f"a rollback would lose {len(facts.writes)} writes of tenants",
+        [] if discard_writes else list(facts.writes),
+        "saltus rollback --discard-writes loses them; saltus accept keeps the new release",
+    )
     return _plan(
         "rollback",
         scene,

@@ -12,7 +12,14 @@ import pymysql
 from pydantic import JsonValue
 
 from saltus.database.executor import CommandResult
-from saltus.database.judge import SyncFailed, judge_command, judge_versions, last_lines, last_revision
+from saltus.database.judge import (
+    SyncFailed,
+    failed_migrations,
+    judge_command,
+    judge_versions,
+    last_lines,
+    last_revision,
+)
 from saltus.database.local import LocalTools, fill_names
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
@@ -103,6 +110,7 @@ class DatabaseManager:
                 "runs": runs,
                 "exit_code": last.exit_code,
                 "moved": moved,
+                "tolerated": list(failed_migrations(last.output)),
                 "before": {d: list(v) for d, v in before.items()},
                 "after": {d: list(v) for d, v in found.items()},
                 "revision": last_revision(last.output),
@@ -120,7 +128,12 @@ class DatabaseManager:
             result = tools.run_watched(command, cancelled=lambda: context.cancelled, tick=told.tick)
             stop_if_cancelled(context)
             runs += 1
-            judge_command(result, (*action.command.exit_codes, *action.repeat_on), do=self._how_to_go_on())
+            judge_command(
+                result,
+                (*action.command.exit_codes, *action.repeat_on),
+                do=self._how_to_go_on(),
+                tolerates=action.tolerates,
+            )
             batch = sum(int(match["done"]) for match in _MOVED.finditer(result.output))
             told.moved += batch
             if result.exit_code not in action.repeat_on:

@@ -68,7 +68,7 @@ def _options(words: str, command: type) -> Iterator[str]:
     if common:
         if not shown:
             yield ""
-        yield "- `-f table|json|yaml|csv|value` is the format, `-c COLUMN` chooses columns, `--sort-column COLUMN` orders."
+        yield "- `-f table|json|yaml|csv|value` is the format, `-c COLUMN` a column, `--sort-column COLUMN` orders."
 
 
 def _of_lister() -> set[str]:

@@ -229,3 +229,13 @@ def test_schema_versions_of_zed_and_of_mitaka(server: PrivateMariaDB) -> None:
     finally:
         for name in ("keystone", "nova", "nova_api", "neutron"):
             server.query(f"DROP DATABASE mitaka_{name}")
+
+
+def test_the_sizes_of_databases_are_those_of_their_files(server: PrivateMariaDB) -> None:
+    sizes = server["saltus_mariadb"].sizes()
+    assert set(sizes) == set(server["saltus_mariadb"].databases())
+    assert all(size > 1024**2 for size in sizes.values()), "a Zed database has dozens of tables of 64 KiB and more"
+    grown = server["saltus_mariadb"].sizes(["nova"])["nova"]
+    server.query("CREATE TABLE large AS SELECT REPEAT('x', 1000) AS text FROM seq_1_to_20000", "nova")
+    assert server["saltus_mariadb"].sizes(["nova"])["nova"] > grown + 10 * 1024**2
+    server.query("DROP TABLE large", "nova")

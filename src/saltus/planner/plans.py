@@ -84,6 +84,8 @@ def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
 def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_writes: bool) -> Plan:
     """Back to the slot of the older release, from wherever its upgrade has come to. Raises Refused."""
     scene = _way_back(cloud, facts, catalog, "the upgrade cannot be rolled back")
+    if FROZEN not in facts.backups:
+        return _plan("rollback", scene, (rollback.start_again(scene),))
     refusals.refuse(
         f"a rollback would lose {len(facts.writes)} writes of tenants",
         [] if discard_writes else list(facts.writes),
@@ -143,11 +145,12 @@ def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str, *, accept
         *refusals.of_shape(cloud),
         *refusals.of_machines([node.name for node in cloud.with_role("mariadb.server")], facts),
     ]
-    if FROZEN not in facts.backups:
-        reasons.append("there is no frozen backup: no upgrade has reached its window, or its way back was given up")
     a, b = (_release_of_slot(cloud, facts, slot) for slot in ("a", "b"))
     reasons += [f"slot {slot} has no machines" for slot, release in (("a", a), ("b", b)) if release is None]
     old: Slot = "b" if a and b and catalog.releases.is_newer(a, b) else "a"
+    source = b if old == "b" else a
+    if FROZEN not in facts.backups and (accepting or not _is_untouched(cloud, facts, catalog, source)):
+        reasons.append("there is no frozen backup: no upgrade has reached its window, or its way back was given up")
     if not accepting and a and b:
         proxies = [f"{node.name}-{old}" for node in slotted(cloud, "haproxy.proxy")]
         reasons += [f"the machine {name} does not exist any more" for name in proxies if name not in facts.machines]
@@ -158,6 +161,11 @@ def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str, *, accept
     assert b is not None
     source, target = (b, a) if old == "b" else (a, b)
     return _scene(cloud, facts, catalog, source, target, old)
+
+
+def _is_untouched(cloud: Cloud, facts: Facts, catalog: Catalog, source: str | None) -> bool:
+    """Every schema is the older release's: the upgrade stopped before its freeze; there is nothing to restore."""
+    return source is not None and not any(refusals.of_schemas(cloud, facts, source, catalog.services))
 
 
 def _release_of_slot(cloud: Cloud, facts: Facts, slot: str) -> str | None:

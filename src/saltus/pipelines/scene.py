@@ -54,7 +54,6 @@ class Scene:
     rehearsal_address: str
     rehearsal_image: str
     vip: str
-    new_proxy_address: str
     computes: tuple[str, ...]
     services: tuple[ServiceHop, ...]
     early: tuple[str, ...]

@@ -278,9 +278,6 @@ class ListApis(ActionBase):
     kind: Literal["api.list"] = "api.list"
     auth_host: str
     label: str
-    behind: str | None = None
-    """The address that stands in keystone's catalogue, where `auth_host` is not yet behind it: all requests that would
-    go there go to `auth_host`."""
 
 
 class CompareLists(ActionBase):

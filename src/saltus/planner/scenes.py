@@ -71,9 +71,7 @@ def make_scene(
 
     rehearsal = cloud.rehearsal
     assert rehearsal is not None, "refusals.py has looked for it"
-    proxy = slotted(cloud, "haproxy.proxy")[0]
     in_cloud = [service.name for service in services.services if service.name in cloud.services]
-    assert proxy.slots is not None
     return Scene(
         cloud=cloud.name,
         source=source,
@@ -87,7 +85,6 @@ def make_scene(
         rehearsal_address=str(rehearsal.address),
         rehearsal_image=image_of(cloud, rehearsal, target, roles, releases).name,
         vip=str(cloud.networks.management.vip),
-        new_proxy_address=str(proxy.slots[new_slot]),
         computes=tuple(node.name for node in cloud.with_role("nova.compute")),
         services=tuple(hop(name) for name in in_cloud),
         early=tuple(

@@ -61,7 +61,7 @@ class ApiLister:
     ground: Ground
 
     def perform(self, action: ListApis, context: StepContext) -> Outcome:
-        lists = ask(connect(self.ground.login(action.auth_host), behind=action.behind))
+        lists = ask(connect(self.ground.login(action.auth_host)))
         path = kept(self.ground, action.label)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(lists.to_json())

@@ -186,7 +186,7 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
             Step(
                 id="verify/lists",
                 title=f"Keep the API lists of {scene.target}",
-                action=ListApis(auth_host=scene.vip, label="target"),
+                action=ListApis(auth_host=scene.vip, label="target", like=BEFORE),
             ),
             Step(
                 id="verify/compare",

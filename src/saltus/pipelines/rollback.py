@@ -168,7 +168,7 @@ def verify(scene: Scene) -> Stage:
             Step(
                 id="verify/lists",
                 title="Ask the APIs",
-                action=ListApis(auth_host=scene.vip, label="rolled-back"),
+                action=ListApis(auth_host=scene.vip, label="rolled-back", like=BEFORE),
             ),
             Step(
                 id="verify/compare",

@@ -278,6 +278,8 @@ class ListApis(ActionBase):
     kind: Literal["api.list"] = "api.list"
     auth_host: str
     label: str
+    like: str | None = None
+    """A kept list: services that were up in it are waited for, a while, to report that they are up again."""
 
 
 class CompareLists(ActionBase):

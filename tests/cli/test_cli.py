@@ -88,3 +88,12 @@ def test_tables_come_in_the_formats_of_openstack_commands(saltus: Saltus) -> Non
 
 def test_help_keeps_the_lists_of_a_docstring(saltus: Saltus) -> None:
     assert "\n* real-upgrade: " in saltus("help", "plan", "control").stdout
+
+
+def test_a_model_is_checked(saltus: Saltus, tmp_path: Path) -> None:
+    done = saltus("model", "check")
+    assert done.stdout.startswith("small on zed: 6 nodes, 8 machines, no mistake\n")
+    assert "ctl01-a 10.77.0.11, ctl01-b 10.77.0.12: " in done.stdout
+    refused = saltus("model", "check", str(tmp_path))
+    assert refused.returncode == 1
+    assert "is not a reclass tree" in refused.stderr

@@ -1,5 +1,6 @@
 """What the pages say is so: generated ones are up to date, commands that are named exist, links lead somewhere."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -80,3 +81,27 @@ def test_completion_is_bash(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True, timeout=60)
     assert "_saltus" in done.stdout
     assert "control" in script
+
+
+def advice() -> list[tuple[str, str]]:
+    """(place, words behind `saltus`) of everything that an error tells an operator to do."""
+    found = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            told = [keyword.value for keyword in call.keywords if keyword.arg == "do"]
+            texts = [part.value for value in told for part in ast.walk(value) if isinstance(part, ast.Constant)]
+            for words in re.findall(r"\bsaltus ([a-z]+(?: [a-z]+)?)", " ".join(map(str, texts))):
+                found.append((f"{path.relative_to(ROOT)}:{call.lineno}", words))
+    return found
+
+
+def test_what_an_error_advises_is_a_command(generate: ModuleType) -> None:
+    known = {*generate.commands(), *OF_CLIFF}
+    groups = {words.partition(" ")[0] for words in known if " " in words}
+    wrong = [
+        f"{place}: saltus {words}"
+        for place, words in advice()
+        if (words not in known if words.partition(" ")[0] in groups else words.partition(" ")[0] not in known)
+    ]
+    assert len(advice()) > 20
+    assert not wrong, "\n".join(wrong)

@@ -10,6 +10,7 @@ from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.events import RunFinished
 from saltus.journal.fold import RunState
+from saltus.journal.store import NotReadable
 from saltus.machines import host
 from saltus.machines.provider import Machine
 from saltus.planner import plans
@@ -152,7 +153,11 @@ def _give_up_runs(workplace: Workplace, *, because: str) -> list[str]:
     """Runs whose machines are not what they were can never go on: they end here, and hold no lock any more."""
     journal, ended = workplace.journal, []
     for record in journal.runs():
-        if record.cloud == workplace.cloud.name and not journal.state(record.id).is_over:
+        try:
+            is_over = journal.state(record.id).is_over
+        except NotReadable:  # of another version of Saltus, which alone could go on with it
+            continue
+        if record.cloud == workplace.cloud.name and not is_over:
             at, by = datetime.now(UTC), this_person().name
             journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason=because))
             journal.locks.give_back(record.id)

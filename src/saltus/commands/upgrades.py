@@ -15,7 +15,7 @@ from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
-from saltus.journal.store import NotFound
+from saltus.journal.store import NotFound, NotReadable
 from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
@@ -124,7 +124,10 @@ def _undone(workplace: Workplace, plan: Plan) -> str | None:
         return None
     journal = workplace.journal
     for record in reversed(journal.runs()):
-        other = journal.find_plan(record.fingerprint)
+        try:
+            other = journal.find_plan(record.fingerprint)
+        except NotReadable:  # of another version of Saltus, which alone could undo it
+            continue
         stuck = other.name == "rollback" and not journal.state(record.id).is_over
         if (other.name == "control" or stuck) and (other.cloud, other.source, other.target) == (
             plan.cloud,

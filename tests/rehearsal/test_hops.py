@@ -81,6 +81,7 @@ print("flavors %d" % len(flavor.FlavorList.get_all(admin)))
 """
 
 
+@pytest.mark.long
 def test_mitaka_to_ocata_by_the_ten_steps(hop, mitaka, shelf):
     """What must hold afterwards, asked of the rows and of nova's own objects."""
     report, clone, workspace = hop(mitaka, "ocata", ["nova", "neutron", "cinder"])
@@ -105,6 +106,7 @@ def test_mitaka_to_ocata_by_the_ten_steps(hop, mitaka, shelf):
     assert told[:3] == ["cells 2", "instances 21, with a flavor 21", "flavors 8"]
 
 
+@pytest.mark.long
 def test_mitaka_to_rocky_with_all_services(hop, mitaka):
     report, clone, _ = hop(mitaka, "rocky")
     names = ["keystone", "glance", "cinder", "neutron", "nova", "heat"]
@@ -113,6 +115,7 @@ def test_mitaka_to_rocky_with_all_services(hop, mitaka):
     assert report.unexplained == ()
 
 
+@pytest.mark.long
 def test_mitaka_to_2026_1_with_all_services(hop, mitaka, shelf):
     report, clone, workspace = hop(mitaka, "2026.1")
     names = ["keystone", "glance", "cinder", "neutron", "nova", "heat", "placement"]
@@ -132,6 +135,7 @@ def test_zed_to_epoxy_in_one_step(hop, zed):
     assert report.unexplained == ()
 
 
+@pytest.mark.long
 def test_zed_to_2026_1(hop, zed):
     report, clone, _ = hop(zed, "gazpacho")
     assert_at_heads(clone, "gazpacho", ["keystone", "glance", "cinder", "neutron", "nova", "heat", "placement"])

@@ -122,7 +122,9 @@ def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
                 because=str(answer.error).strip().splitlines()[-1],
                 do=f"saltus lab exec {proxy} systemctl --failed, and the same on the control node",
             )
-    instances.start_stopped(connect(workplace.login(str(workplace.cloud.networks.management.vip))))
+    networks = workplace.cloud.networks
+    progress.note("waiting until the tenants' instances answer")
+    instances.bring_back(connect(workplace.login(str(networks.management.vip))), networks.external.cidr)
 
 
 def down(workplace: Workplace, *, destroy: bool) -> list[str]:

@@ -130,7 +130,7 @@ def silent(connection: Any, server: Any, because: str) -> InstanceFailed:
 
 
 def bring_back(connection: Any, addresses: IPv4Network, *, within_s: float = 240) -> list[str]:
-    """Start every instance that is SHUTOFF, as after its compute was off, until all that have one of `addresses` answer.
+    """Start every instance that is SHUTOFF, as after its compute was off, until all with one of `addresses` answer.
 
     Looked at again and again: nova calls an instance ACTIVE until its compute is back and has found it powered off.
     Returns their names; raises InstanceFailed for those that stay silent.

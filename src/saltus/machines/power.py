@@ -113,7 +113,7 @@ def launch(place: Place, spec: MachineSpec, *, bridge: Bridge, volumes: Path) ->
         *(guests if spec.hypervisor else ()),
         *(f"--bind={volumes / volume.name}:{volume.path}" for volume in spec.volumes),
     ]  # fmt: skip
-    # The kernel takes a killed machine's network apart when it finds the time; its links would be in the way until then.
+    # The kernel takes a killed machine's network apart in its own time; until then its links would be in the way.
     for link in (place.link, place.guest_link):
         network.remove_link(link)
     place.console.write_text("")

@@ -132,7 +132,7 @@ class _RunCommand(Command):
         workplace = Workplace(self.settings)
         progress = TerminalProgress()
         try:
-            run, state = upgrades.run(workplace, name, upgrades.asker(approve_as), progress)
+            run, state = upgrades.run(workplace, name, upgrades.asker(workplace, approve_as), progress)
         finally:
             progress.close()
         if state.status == "done":
@@ -151,10 +151,23 @@ class Run(_RunCommand):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("plan", help="the beginning of a plan's fingerprint, or the id of a run")
+        parser.add_argument(
+            "--detach", action="store_true", help="run in the background; gates wait for saltus approve"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
+        if parsed_args.detach:
+            return self._detach(parsed_args.plan, parsed_args.approve_as)
         return self._run(parsed_args.plan, parsed_args.approve_as)
+
+    def _detach(self, name: str, approve_as: str | None) -> int:
+        from saltus.commands import upgrades
+        from saltus.commands.workplace import Workplace
+
+        run, pid, output = upgrades.run_detached(Workplace(self.settings), name, approve_as=approve_as)
+        print(f"{run} runs in process {pid}, its output is {output}\nnext: saltus status {run} --follow")
+        return DONE
 
 
 class Rollback(_RunCommand):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import timedelta
+from pathlib import Path
 
+from saltus.commands.identity import demand, who_acts
 from saltus.commands.watching import WATCHED_PLANS, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -13,7 +18,8 @@ from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound
 from saltus.plan import Plan
 from saltus.planner import plans
-from saltus.runner.gates import Asker, AutoApprover, TerminalAsker, this_person
+from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
+from saltus.runner.notifications import Notifier, read_channels
 from saltus.runner.performers.registry import performers
 from saltus.runner.performers.verify import differing_facts
 from saltus.runner.progress import Progress
@@ -69,18 +75,23 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
 
     A plan that has a run which is not over is resumed, not begun a second time.
     """
-    run_id = find_or_create_run(workplace, name)
+    who = who_acts(workplace.journal)
+    demand(workplace.journal, who, "operator", f"run {name}")
+    run_id = find_or_create_run(workplace, name, who.name)
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
+    notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
     runner = Runner(
         workplace.journal,
         performers(workplace.ground),
         asker,
         progress=progress,
+        by=who.name,
         drift=lambda state: _drift(workplace, state),
+        notify=notifier,
     )
     watching = watched(workplace, run_id, progress) if plan.name in WATCHED_PLANS else nullcontext()
-    with watching:
+    with watching, closing(notifier):
         return run_id, runner.run(run_id)
 
 
@@ -91,7 +102,7 @@ def _drift(workplace: Workplace, state: RunState) -> list[str]:
     return differing_facts(workplace.ground, state.plan.facts)
 
 
-def find_or_create_run(workplace: Workplace, name: str) -> str:
+def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
     """The run of that id; else the unfinished run of the plan of that fingerprint, or a new one."""
     journal = workplace.journal
     try:
@@ -102,7 +113,7 @@ def find_or_create_run(workplace: Workplace, name: str) -> str:
     unfinished = [run_id for run_id in runs if not journal.state(run_id).is_over]
     if unfinished:
         return unfinished[-1]
-    return journal.create_run(plan, by=this_person().name, undoes=_undone(workplace, plan))
+    return journal.create_run(plan, by=by, undoes=_undone(workplace, plan))
 
 
 def _undone(workplace: Workplace, plan: Plan) -> str | None:
@@ -121,9 +132,33 @@ def _undone(workplace: Workplace, plan: Plan) -> str | None:
     return None
 
 
-def asker(approve_as: str | None) -> Asker:
-    """`--approve-as NAME` answers every gate in that name; else the terminal is asked."""
-    return AutoApprover(approve_as) if approve_as else TerminalAsker()
+def asker(workplace: Workplace, approve_as: str | None) -> Asker:
+    """`--approve-as NAME` answers every gate in that name; else the terminal is asked; without one, the journal."""
+    if approve_as:
+        return AutoApprover(approve_as)
+    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker()
+
+
+def run_detached(workplace: Workplace, name: str, *, approve_as: str | None) -> tuple[str, int, Path]:
+    """Run in a process of its own that outlives this terminal: (the run's id, its process id, the file of its output).
+
+    Its gates are answered with `saltus approve`.
+    """
+    who = who_acts(workplace.journal)
+    demand(workplace.journal, who, "operator", f"run {name}")
+    run_id = find_or_create_run(workplace, name, who.name)
+    output = workplace.settings.runs / run_id / "output"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    settings = workplace.settings
+    options = ["--state", str(settings.state), "--model", str(settings.model)]
+    argv = [sys.executable, "-m", "saltus", *options, "run", run_id]
+    argv += ["--approve-as", approve_as] if approve_as else []
+    environment = {**os.environ, "SALTUS_JOURNAL": settings.journal_url}  # not in argv: it may hold a password
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+    return run_id, process.pid, output
 
 
 def latest_run(workplace: Workplace) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saltus.commands.gathering import gather_facts
+from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
 from saltus.fleet.keys import MinionKeys
 from saltus.fleet.live import SaltFleet
@@ -53,8 +54,7 @@ class Workplace:
 
     @functools.cached_property
     def journal(self) -> Journal:
-        self.settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Journal(self.settings.journal_url, redactor=Redactor(self.secrets.values()))
+        return open_journal(self.settings, Redactor(self.secrets.values()))
 
     @functools.cached_property
     def images(self) -> ImageStore:

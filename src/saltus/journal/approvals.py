@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saltus.errors import OperatorError
+from saltus.journal.accounts import ROLES, Role
 from saltus.journal.events import AnswerRefused, GateAnswer, GateApproved, GateRejected
+from saltus.journal.fold import RunState
 from saltus.journal.store import Journal, JournalMoved
 
 
@@ -16,10 +18,29 @@ class AnswerNotCounted(OperatorError):
 
 @dataclass(frozen=True)
 class Person:
-    """Who acts: an account, else the user of the operating system; `origin` is from where."""
+    """Who acts: an account with its role, else the user of the operating system; `origin` is from where."""
 
     name: str
     origin: str = ""
+    role: Role | None = None
+    """None: no account. Such a person may do everything while there are no accounts, and nothing once there are."""
+
+
+def why_not_allowed(journal: Journal, who: Person, role: str) -> str | None:
+    """Why `who` may not do what takes `role`; None when they may."""
+    if who.role is None:
+        if journal.accounts.any():
+            return f"{who.name} is no account of this journal, and it has accounts"
+        return None
+    if role not in ROLES:
+        return f"there is no role {role}"
+    if ROLES.index(who.role) < ROLES.index(role):
+        return f"{who.name} is {who.role}, and it takes {_article(role)} {role}"
+    return None
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def answer_gate(
@@ -35,8 +56,7 @@ def answer_gate(
     """Answer the gate that waits (or `gate`). When it does not count: recorded, and AnswerNotCounted."""
     while True:
         state = journal.state(run)
-        waiting = state.waiting_gate()
-        name = gate or (waiting.id if waiting else None)
+        name = gate or _gate_meant(state)
         if name is None or name not in state.gates:
             raise AnswerNotCounted(
                 what=f"{run} has no gate {name}" if name else f"no gate of {run} waits for an answer",
@@ -55,7 +75,7 @@ def answer_gate(
         )
         if journal.signer:
             answer = journal.signer.sign(answer)
-        because = state.why_not(answer)
+        because = why_not_allowed(journal, who, state.gate(name).role) or state.why_not(answer)
         try:
             if because is None:
                 journal.append(run, answer, expected_seq=state.seq)
@@ -63,6 +83,13 @@ def answer_gate(
             refuse(journal, run, who, gate=name, because=because, at=at)
         except JournalMoved:
             continue
+
+
+def _gate_meant(state: RunState) -> str | None:
+    """The gate that waits; else the last that was asked, so that a late answer is refused by name and on record."""
+    asked = [gate.id for gate in state.plan.gates() if state.gates[gate.id].status != "ahead"]
+    waiting = state.waiting_gate()
+    return waiting.id if waiting else asked[-1] if asked else None
 
 
 def refuse(journal: Journal, run: str, who: Person, *, gate: str, because: str, at: datetime) -> None:

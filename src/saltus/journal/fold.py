@@ -129,6 +129,9 @@ class RunState:
     def waiting_gate(self) -> Gate | None:
         return next((gate for gate in self.plan.gates() if self.gates[gate.id].status == "asked"), None)
 
+    def gate(self, name: str) -> Gate:
+        return self._gates[name]
+
     def failures(self) -> tuple[tuple[str, Failure], ...]:
         return tuple(
             (step, state.failure) for step, state in self.steps.items() if state.status == "failed" and state.failure
@@ -160,7 +163,8 @@ class RunState:
             case RunStarted() | RunResumed():
                 self._lose_sight_of_running_steps()
                 self.started_at = self.started_at or event.at
-                self.runner, self.status, self.reason, self.ended_at = event.runner, "running", "", None
+                self.runner, self.reason, self.ended_at = event.runner, "", None
+                self.status = "waiting" if self.waiting_gate() else "running"
                 self.pause_requested = None
                 self.starters |= {event.by}
             case StepStarted() | StepProgress() | StepNoted() | StepFinished() | StepFailed() | StepSkipped():

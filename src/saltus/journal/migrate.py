@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest of `migrations/versions/`: a journal that is there needs no alembic to be opened."""
 
 SCRIPTS = Path(__file__).parent / "migrations"

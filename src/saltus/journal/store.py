@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 from saltus import __version__
 from saltus.errors import OperatorError
 from saltus.journal import tables
+from saltus.journal.accounts import Accounts
 from saltus.journal.connection import Database
 from saltus.journal.events import FORMAT, Event, RunCreated, parse_event
 from saltus.journal.fold import RunState, fold
@@ -62,6 +63,7 @@ class Journal:
         self.signer = signer
         self.leases = Leases(self.db)
         self.locks = Locks(self.db)
+        self.accounts = Accounts(self.db)
 
     def close(self) -> None:
         self.db.close()

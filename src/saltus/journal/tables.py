@@ -46,7 +46,9 @@ leases = Table(
     Column("runner", String(64), nullable=False),
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("place", String(128), nullable=False),  # where that pid means something: this boot, this pid namespace
+    Column(
+        "place", String(128), nullable=False, server_default=""
+    ),  # where that pid means something: this boot, this pid namespace
     Column("by", String(255), nullable=False),
     Column("until", Float, nullable=False),  # seconds since 1970, by the database's clock
 )

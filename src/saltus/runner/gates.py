@@ -81,11 +81,16 @@ class AutoApprover:
 
     def __init__(self, name: str) -> None:
         self._who = Person(name, f"--approve-as, {this_person().origin}")
+        self._asked = False
 
     def ask(self, question: Question) -> None:
-        pass
+        self._asked = True
 
     def answer(self, timeout_s: float) -> Answer | None:
+        if not self._asked:  # it did not count, or more persons are needed
+            time.sleep(timeout_s)
+            return None
+        self._asked = False
         return Answer(self._who, approve=True, comment="approved by --approve-as, unseen")
 
     def over(self) -> None:

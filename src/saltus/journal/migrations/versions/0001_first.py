@@ -41,7 +41,6 @@ def upgrade() -> None:
         sa.Column("runner", sa.String(64), nullable=False),
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("pid", sa.Integer, nullable=False),
-        sa.Column("place", sa.String(128), nullable=False),
         sa.Column("by", sa.String(255), nullable=False),
         sa.Column("until", sa.Float, nullable=False),
     )

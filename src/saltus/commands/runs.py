@@ -102,14 +102,15 @@ class AuditLine:
     """`holds`, `does not hold`, or empty where none is asked for."""
 
 
-def list_runs(journal: Journal) -> list[RunLine]:
-    """Newest first."""
-    return [_line(journal, record.id, journal.state(record.id)) for record in reversed(journal.runs())]
+def list_runs(journal: Journal, state_of: Callable[[str], RunState] | None = None) -> list[RunLine]:
+    """Newest first. `state_of` is for those who keep the states of runs at hand."""
+    state_of = state_of or journal.state
+    return [_line(journal, record.id, state_of(record.id)) for record in reversed(journal.runs())]
 
 
-def show_status(journal: Journal, run: str) -> RunStatus:
+def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] | None = None) -> RunStatus:
     run = journal.find_run(run).id
-    state = journal.state(run)
+    state = (state_of or journal.state)(run)
     waiting = state.waiting_gate()
     answers = ""
     if waiting:

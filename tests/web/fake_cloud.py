@@ -1,4 +1,4 @@
-"""The lab's small cloud with nothing behind it: the real plan, runner and journal; only what performers do is made up."""
+"""The lab's small cloud with nothing behind it: real plan, runner and journal; what performers do is made up."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from saltus.runner.performer import Outcome, StepContext, Verdict
 from saltus.runner.performers.fake import EveryKind
 from saltus.runner.run import Runner
 
-ROWS = {"identity_services": 7, "images": 2, "flavors": 1, "compute_services": 3, "servers": 2, "networks": 2,
-        "subnets": 2, "ports": 5, "routers": 1, "volumes": 1, "volume_types": 1, "orchestration_services": 1}  # fmt: skip
+ROWS = dict(  # noqa: C408
+    identity_services=7, images=2, flavors=1, compute_services=3, servers=2, networks=2, subnets=2, ports=5, routers=1,
+    volumes=1, volume_types=1, orchestration_services=1,
+)  # fmt: skip
 VERSIONS = {
-    "zed": {"keystone": "2:22.0.0-2", "nova-api": "2:26.1.0-4", "neutron-server": "2:21.0.0-7", "glance-api": "2:25.1.0-2"},
-    "epoxy": {"keystone": "2:27.0.0-3", "nova-api": "2:31.0.0-6", "neutron-server": "2:26.0.0-9", "glance-api": "2:30.0.0-3"},
-}  # fmt: skip
+    "zed": {"keystone": "2:22.0.0-2", "nova-api": "2:26.1.0-4", "neutron-server": "2:21.0.0-7"},
+    "epoxy": {"keystone": "2:27.0.0-3", "nova-api": "2:31.0.0-6", "neutron-server": "2:26.0.0-9"},
+}
 APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 
 
 def make_plan(*, expires_after: timedelta | None = None) -> Plan:
-    """The control plane of the lab's small cloud, from zed to epoxy, from facts as they are when it was just deployed."""
+    """The control plane of the lab's small cloud, from zed to epoxy, with the facts of one just deployed."""
     catalog = Catalog.load()
     releases, roles = catalog.releases.releases, catalog.roles.roles
     cloud = read_cloud(

@@ -1,4 +1,4 @@
-"""A page in a process of its own, for the browser: `served.py JOURNAL KEY PORT`. Its runs are walked in this process."""
+"""A page in a process of its own, for the browser: `served.py JOURNAL KEY PORT`. Its runs are walked here."""
 
 from __future__ import annotations
 

@@ -35,9 +35,7 @@ def test_every_page_of_a_run_opens(page: Page, waiting: str, address: str) -> No
     assert waiting in answer.text or "csv" in address
 
 
-def test_the_evidence_shows_schemas_lists_and_after_the_run_versions(
-    page: Page, journal: Journal, waiting: str
-) -> None:
+def test_the_evidence_shows_schemas_lists_and_versions(page: Page, journal: Journal, waiting: str) -> None:
     bob = Person("bob", role="approver")
     runs.approve(journal, waiting, bob)
     assert run_here(journal, waiting, Worker()) == "waiting"

@@ -22,7 +22,7 @@ class CloudLine:
 
     name: str
     release: str
-    """Of the control plane, by the last run that changed it and ended; by the latest plan's facts without one."""
+    """Of the control plane: by the facts of the latest plan, and by what its run has done since."""
     slot: str
     """`a`, `b`, or empty where no plan has seen it."""
     machines: tuple[CloudMachine, ...]
@@ -46,12 +46,13 @@ def _cloud(name: str, lines: list[RunLine], plan_of: Callable[[str], Plan]) -> C
     machines = tuple(
         CloudMachine(fact.removesuffix(_DEPLOYED), value) for fact, value in facts.items() if fact.endswith(_DEPLOYED)
     )
-    release, slot = plan_of(last.run).source, _slot_of(facts.get("virtual address at", ""))
+    serves = facts.get("virtual address at", "")
+    release, slot = facts.get(f"{serves}{_DEPLOYED}", plan_of(last.run).source), _slot_of(serves)
     changed = next((line for line in lines if line.status == "done" and line.plan in _CHANGES), None)
-    if changed is not None:
+    if changed is not None and changed.created_at >= seen_at:  # the facts are of before that run
         plan = plan_of(changed.run)
         release = plan.source if changed.plan == "rollback" else plan.target
-        if changed.created_at >= seen_at and changed.plan in ("control", "rollback"):
+        if changed.plan in ("control", "rollback"):
             slot = {"a": "b", "b": "a"}.get(slot, slot)
     return CloudLine(name, release, slot, machines, seen_at, last, _next(last, changed))
 

@@ -138,7 +138,7 @@ TOLD = ("api.compare", "instance.boot", "database.restore", "database.back-up")
 
 def _highlights(state: RunState) -> list[str]:
     return [
-        f"{step.title}: {state.steps[step.id].summary}"
+        f"{step.title}: {state.steps[step.id].summary or 'done'}"
         for step in state.plan.steps()
         if step.action.kind in TOLD and state.steps[step.id].status == "done"
     ]

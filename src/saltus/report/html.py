@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -12,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from saltus.report.chart import describe, outage_chart, watched_rows
-from saltus.report.report import Report
+from saltus.report.report import Report, SchemaMove
 from saltus.report.text import seconds_text
 
 
@@ -45,5 +47,37 @@ def _environment() -> Environment:
         loader=PackageLoader("saltus.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters["seconds"] = seconds_text
+    add_filters(made)
     return made
+
+
+def add_filters(environment: Environment) -> None:
+    """What the templates that reports and pages share ask for."""
+    environment.filters |= {"seconds": seconds_text, "by_database": by_database}
+
+
+@dataclass(frozen=True)
+class DatabaseRow:
+    database: str
+    before: str
+    after: str
+    seconds: dict[str, float | None]
+    """{stage: seconds}"""
+
+
+@dataclass(frozen=True)
+class DatabaseTable:
+    stages: tuple[str, ...]
+    rows: tuple[DatabaseRow, ...]
+
+
+def by_database(moves: Sequence[SchemaMove]) -> DatabaseTable | None:
+    """A row for each database and a column for each stage; None where a stage moved one several times."""
+    places = [(move.stage, move.database) for move in moves]
+    if len(set(places)) < len(places):
+        return None
+    rows = []
+    for name in dict.fromkeys(move.database for move in moves):
+        mine = [move for move in moves if move.database == name]
+        rows.append(DatabaseRow(name, mine[0].before, mine[-1].after, {move.stage: move.seconds for move in mine}))
+    return DatabaseTable(tuple(dict.fromkeys(move.stage for move in moves)), tuple(rows))

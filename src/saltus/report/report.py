@@ -75,6 +75,10 @@ class ComparedList(_Data):
     rows: tuple[int | None, int | None]
     seconds: tuple[float | None, float | None]
 
+    @property
+    def is_equal(self) -> bool:
+        return self.rows[0] == self.rows[1]
+
 
 class ListsCompared(_Data):
     """One comparison of API lists, with its findings as sentences; `lists` is empty when their counts were not kept."""

@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from saltus.report.text import seconds_text
+from saltus.report.html import add_filters
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -34,7 +34,8 @@ def environment() -> Environment:
         loader=ChoiceLoader([PackageLoader("saltus.web"), PackageLoader("saltus.report")]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"seconds": seconds_text, "clock": clock, "moment": moment, "key": key, "pretty": pretty}
+    add_filters(made)
+    made.filters |= {"clock": clock, "moment": moment, "key": key, "pretty": pretty}
     return made
 
 

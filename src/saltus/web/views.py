@@ -33,33 +33,12 @@ class StepView:
     started_at: datetime | None
     """Only while it runs: the page counts on from there."""
     last_s: float | None
+    last_word: str
+    """`last time`, or `rehearsed` in this very run."""
     attempt: int
     said: str
     fraction: float | None
     failure: Failure | None
-
-
-@dataclass(frozen=True)
-class GateView:
-    run: str
-    id: str
-    question: str
-    stage: str
-    way_back: str
-    status: str
-    role: str
-    needed: int
-    approvals: tuple[GateApproved, ...]
-    rejected_by: str
-    comment: str
-    asked_at: datetime | None
-    expires_at: datetime | None
-    on_expiry: str
-    evidence: tuple[StepView, ...]
-    may: tuple[str, ...]
-    """Names of those who may answer."""
-    why_not: str
-    """Why the person who looks may not; empty when they may."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +62,31 @@ class StageView:
     gate: str
     """Status of its gate; empty without one."""
     is_open: bool
+
+
+@dataclass(frozen=True)
+class GateView:
+    run: str
+    id: str
+    question: str
+    stage: str
+    way_back: str
+    status: str
+    role: str
+    needed: int
+    approvals: tuple[GateApproved, ...]
+    rejected_by: str
+    comment: str
+    asked_at: datetime | None
+    expires_at: datetime | None
+    on_expiry: str
+    evidence: tuple[StepView, ...]
+    ahead: tuple[StageView, ...]
+    """What an approval lets loose: the stages up to the next gate."""
+    may: tuple[str, ...]
+    """Names of those who may answer."""
+    why_not: str
+    """Why the person who looks may not; empty when they may."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +183,18 @@ class RunView:
             expires_at=state.expires_at,
             on_expiry=gate.on_expiry,
             evidence=tuple(self.step(steps[name]) for name in gate.evidence if name in steps),
+            ahead=tuple(self._ahead(stage)),
             may=tuple(self._who_may(gate, state)),
             why_not=self._why_not(gate, state),
         )
+
+    def _ahead(self, stage: Stage) -> Iterable[StageView]:
+        stages = self._state.plan.stages
+        for number, following in enumerate(stages, start=1):
+            if number > stages.index(stage) + 1:
+                yield self.stage(number, following, shown=0)
+                if following.gate:
+                    return
 
     def _why_not(self, gate: Gate, state: GateState) -> str:
         """In the words of the journal, which judges the answer in the end."""
@@ -247,6 +260,10 @@ class RunView:
     def step(self, step: Step) -> StepView:
         state = self._state.steps[step.id]
         said = state.failure.what if state.failure else state.summary
+        last_s, word = self._last.get(step.id), "last time"
+        rehearsed = self._state.steps.get(f"rehearse/{step.id.rpartition('/')[2]}")
+        if last_s is None and rehearsed and rehearsed is not state:
+            last_s, word = rehearsed.seconds, "rehearsed"
         return StepView(
             run=self.run,
             id=step.id,
@@ -256,7 +273,8 @@ class RunView:
             status=state.status,
             seconds=state.seconds,
             started_at=state.started_at if state.status == "running" else None,
-            last_s=self._last.get(step.id),
+            last_s=last_s,
+            last_word=word,
             attempt=state.attempt,
             said=state.progress if state.status == "running" else said,
             fraction=state.fraction if state.status == "running" else None,

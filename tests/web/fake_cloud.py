@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -34,6 +35,7 @@ VERSIONS = {
 APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 
 
+@functools.cache
 def make_plan(*, expires_after: timedelta | None = None) -> Plan:
     """The control plane of the lab's small cloud, from zed to epoxy, with the facts of one just deployed."""
     catalog = Catalog.load()

@@ -70,6 +70,8 @@
     keep(old, fresh);
     fresh.dataset.was = was;
     old.replaceWith(fresh);
+    // The stage that the run has come to unfolds; one that a person has folded since stays so.
+    if ("now" in fresh.dataset && !("now" in old.dataset)) fresh.closest("details").open = true;
     if (name) (document.getElementById(name) || fresh.querySelector(`[name="${CSS.escape(name)}"]`) || fresh).focus?.();
   };
 

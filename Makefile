@@ -5,7 +5,9 @@ VENV := .venv
 SALTUS := $(VENV)/bin/saltus
 export SALTUS_STATE ?= $(if $(filter 0,$(shell id -u)),/var/lib/saltus,$(HOME)/.local/state/saltus)
 
-.PHONY: help install lock demo demo-rollback check test test-fast test-lab clean
+FAST := not root and not salt and not mariadb and not postgresql and not toolbox and not lab and not browser
+
+.PHONY: help install lock demo demo-rollback docs check test test-fast test-lab test-hops clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,16 +39,24 @@ check: install  ## Lint and types
 	$(VENV)/bin/ruff format --check src tests
 	$(VENV)/bin/mypy
 
-test-fast: install check  ## The tests that need neither root nor services: about a minute
-	$(VENV)/bin/pytest -q -m 'not root and not salt and not mariadb and not toolbox and not lab and not browser'
+docs: install  ## Write the generated pages of docs/
+	$(VENV)/bin/python docs/generate.py
 
-test: test-fast  ## Everything that this machine allows; what is left out is named with its reason
+test-fast: install check  ## The tests that need neither root nor services: about two minutes
+	$(VENV)/bin/pytest -q -m '$(FAST)'
+
+test: test-fast  ## Everything that this machine allows, the long hops apart; what is left out is named with its reason
 	tests/prepare
-	$(VENV)/bin/pytest -q -m '(root or salt or mariadb or toolbox or browser) and not lab'
+	$(VENV)/bin/pytest -q -m 'not ($(FAST)) and not lab and not long'
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-lab; else echo "left out: the lab upgrade needs root"; fi
+	@echo "left out: rehearsals over many releases, which build their tools first: make test-hops"
 
 test-lab: install  ## A whole upgrade of a real cloud, with its rollback
 	$(VENV)/bin/pytest -q -s -m lab tests/lab
+
+test-hops: install  ## Rehearsals over many releases with real tools; needs Python 2.7 and compilers for the oldest
+	tests/prepare
+	$(VENV)/bin/pytest -q -m long
 
 clean:  ## Stop the lab and remove what was built here
 	-$(SALTUS) lab down --destroy

@@ -88,6 +88,15 @@ def schema_versions(databases=None):
     return heads
 
 
+def sizes(databases=None):
+    """{database: bytes of its files in the datadir}: what a physical backup of it takes, at most."""
+    datadir = pathlib.Path(_settings()["datadir"])
+    return {
+        name: sum(file.stat().st_size for file in (datadir / name).glob("*") if file.is_file())
+        for name in databases or _databases()
+    }
+
+
 # Backing up
 
 
@@ -261,8 +270,8 @@ def _swap(datadir, before, new):
             half.rename(before)
         for path in datadir.iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        for path in list(new.iterdir()):
-            shutil.move(str(path), str(datadir / path.name))
+        # Not shutil.move: across filesystems it gives the files to root, and MariaDB cannot open them.
+        _run(["mv", "-t", str(datadir), *(str(path) for path in new.iterdir())])
         new.rmdir()
 
 

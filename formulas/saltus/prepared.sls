@@ -46,3 +46,19 @@ include:
 {% include 'saltus/parts/' ~ part ~ '.jinja' %}
 {% endfor -%}
 {% endfor -%}
+
+{% set drop_ins = [] -%}
+{% for role, slice in node.roles.items() -%}
+{% for file in slice.files if file.path.startswith('/etc/systemd/system/') -%}
+{% do drop_ins.append(role ~ ' ' ~ file.path) -%}
+{% endfor -%}
+{% endfor -%}
+{% if drop_ins -%}
+saltus units reread:
+  cmd.run:
+    - name: systemctl daemon-reload
+    - onchanges:
+      {%- for id in drop_ins %}
+      - file: {{ id }}
+      {%- endfor %}
+{% endif %}

@@ -73,3 +73,16 @@ def test_the_floors_that_follow_from_the_chains_are_those_found_by_reading_the_c
         )
     ]
     assert accepted[0] == floor
+
+
+def test_what_a_release_accepts_of_computes_is_older_than_itself_and_never_goes_back():
+    from saltus.catalog.releases import load_releases
+
+    releases = load_releases()
+    checked = [r for r in releases.releases if r.compute.oldest_supported]
+    assert checked[0].name == "wallaby"
+    oldest = [releases.index(r.compute.oldest_supported) for r in checked]
+    assert oldest == sorted(oldest)
+    assert all(releases.index(r.compute.oldest_supported) < releases.index(r.name) for r in checked)
+    versions = [r.compute.service_version for r in releases.releases]
+    assert versions == sorted(versions)

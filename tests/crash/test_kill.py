@@ -67,6 +67,7 @@ def assert_same_end(state: RunState, effects: list[str], finished_before: list[t
     return len(effects) - len(AFTER_A_CRASH)
 
 
+@pytest.mark.timeout(1200)
 def test_killed_at_every_position_it_comes_to_the_same_end(begin: Begin, capsys: pytest.CaptureFixture[str]) -> None:
     journal, url, run, directory = begin()
     whole = Process(url, directory, run).wait()

@@ -48,6 +48,31 @@ def test_restored_files_belong_to_mariadb(server: PrivateMariaDB) -> None:
     assert os.geteuid() != 0 or owners != {0}
 
 
+@pytest.mark.root
+def test_a_datadir_that_cannot_be_renamed_is_restored_too(server: PrivateMariaDB) -> None:
+    """As where it is a volume of its own, or comes from the lower layer of an overlay."""
+    if os.geteuid():
+        pytest.skip("needs to mount")
+    db = server["saltus_mariadb"]
+    server.stop()
+    subprocess.run(["mount", "--bind", server.datadir, server.datadir], check=True)
+    try:
+        server.start()
+        before = db.checksums()
+        db.back_up("mounted", "physical", frozen=True)
+        change_much(server)
+        result = db.restore("mounted", keep=True)
+        assert result["differences"] == []
+        assert db.checksums() == before
+        assert Path(result["kept"], "nova").is_dir()
+        assert f" {server.datadir} " in Path("/proc/self/mounts").read_text()
+        shutil.rmtree(result["kept"])
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", server.datadir], check=True)
+        server.start()
+
+
 def test_a_table_that_differs_after_the_restore_is_named_and_the_old_files_are_kept(server: PrivateMariaDB) -> None:
     db = server["saltus_mariadb"]
     db.back_up("lied-about", "physical", frozen=True)
@@ -204,3 +229,13 @@ def test_schema_versions_of_zed_and_of_mitaka(server: PrivateMariaDB) -> None:
     finally:
         for name in ("keystone", "nova", "nova_api", "neutron"):
             server.query(f"DROP DATABASE mitaka_{name}")
+
+
+def test_the_sizes_of_databases_are_those_of_their_files(server: PrivateMariaDB) -> None:
+    sizes = server["saltus_mariadb"].sizes()
+    assert set(sizes) == set(server["saltus_mariadb"].databases())
+    assert all(size > 1024**2 for size in sizes.values()), "a Zed database has dozens of tables of 64 KiB and more"
+    grown = server["saltus_mariadb"].sizes(["nova"])["nova"]
+    server.query("CREATE TABLE large AS SELECT REPEAT('x', 1000) AS text FROM seq_1_to_20000", "nova")
+    assert server["saltus_mariadb"].sizes(["nova"])["nova"] > grown + 10 * 1024**2
+    server.query("DROP TABLE large", "nova")

@@ -1,6 +1,7 @@
 """The shape `small`, read as it is."""
 
 import shutil
+import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saltus.catalog.releases import load_releases
+from saltus.catalog.roles import load_roles
 from saltus.model import Cloud, ModelRefused, read_cloud
 from saltus.model.read import resolve
 
@@ -52,10 +54,14 @@ def test_the_release_is_changed_in_one_line_of_one_file(tmp_path: Path) -> None:
     assert read_cloud(copy, known_releases=["2025.1"]).release == "2025.1"
 
 
-def test_the_system_classes_stand_once() -> None:
-    system = SMALL / "classes" / "system"
+@pytest.mark.parametrize("shape", sorted(SMALL.parent.iterdir()), ids=lambda shape: shape.name)
+def test_the_system_classes_stand_once_and_the_wheel_has_them_for_every_shape(shape: Path) -> None:
+    system = shape / "classes" / "system"
     assert system.is_symlink()
     assert system.resolve() == SMALL.parents[1] / "classes" / "system"
+    project = tomllib.loads((SMALL.parents[2] / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items()
+    assert ("lab/classes/system", f"saltus/_data/lab/clouds/{shape.name}/classes/system") in included
 
 
 @settings(deadline=None, max_examples=25)
@@ -116,3 +122,12 @@ def test_resolving_is_the_only_thing_that_knows_reclass() -> None:
     room = Path(resolve.__code__.co_filename).parents[1]
     importing = [file.name for file in room.rglob("*.py") if "import reclass_rs" in file.read_text()]
     assert importing == ["read.py"]
+
+
+def test_the_model_names_every_secret_and_database_that_the_catalogue_says_its_roles_need(small: Cloud) -> None:
+    roles = load_roles()
+    for node in small.nodes:
+        needed = {path.replace(".", ":") for path in roles.secrets(node.roles, "zed", "bookworm")}
+        assert needed <= set(node.secrets), node.name
+    known = {role.role: [database.name for database in role.databases] for role in roles.roles}
+    assert read_cloud(SMALL, known_roles=known) == small

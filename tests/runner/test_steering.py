@@ -162,9 +162,9 @@ def test_once_there_are_accounts_only_they_act_and_only_by_their_role(
         people[name] = who_acts(journal)
         with pytest.raises(NotAllowed, match="the token is refused"):  # it let in once
             who_acts(journal)
-    with pytest.raises(AnswerNotCounted, match="oda is operator, and it takes an approver"):
+    with pytest.raises(AnswerNotCounted, match="oda is an operator, and it takes an approver"):
         runs.approve(journal, run, people["oda"])
-    with pytest.raises(NotAllowed, match="vic is viewer, and it takes an operator"):
+    with pytest.raises(NotAllowed, match="vic is a viewer, and it takes an operator"):
         runs.pause(journal, run, people["vic"])
     with pytest.raises(NotAllowed, match="oda may not keep accounts"):
         users.add(journal, people["oda"], "mal", "approver")

@@ -17,6 +17,20 @@ class UnknownRelease(OperatorError):
     """The name is neither a codename nor a series that the catalogue knows."""
 
 
+class ComputeNeeds(BaseModel):
+    """What nova of a release asks of its computes and hypervisors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service_version: int
+    """What its own nova-compute writes into the services table. Some releases count with a lower alias: compare by
+    `oldest_supported`, not by this number."""
+    oldest_supported: str | None = None
+    """The oldest release whose computes its control plane accepts; None where nothing checks."""
+    libvirt: str
+    qemu: str | None = None
+
+
 class Release(BaseModel):
     """One OpenStack release. `name` is the codename in lower case, `series` the branch (`zed`, `2025.1`)."""
 
@@ -28,6 +42,9 @@ class Release(BaseModel):
     slurp: bool
     versions: dict[str, str]
     """{service: first final version}; source: openstack/releases."""
+    compute: ComputeNeeds
+    python: tuple[str, ...]
+    """The versions that it declares; one alone is the least."""
     suite: str | None = None
     """The Debian suite whose own packages are of this release; None where Debian never shipped it in a stable suite."""
 

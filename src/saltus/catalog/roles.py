@@ -1,6 +1,6 @@
 """What a role is: packages, units, files, databases, endpoints. The one place where this stands.
 
-The image builder takes the packages, the pillar (and through it the formulas) everything, the planner the units.
+The image builder takes the packages, the pillar (and so the formulas) everything, the planner the units.
 One YAML file a role beside this module; `since` and `until` bound an entry by release, `suites` by Debian suite.
 """
 
@@ -145,6 +145,7 @@ class RoleSlice(_Data):
     """What creates the schema in empty databases, in order. Never run on a database that has tables."""
     secrets: tuple[str, ...]
     configured_parts: tuple[str, ...]
+    starting_parts: tuple[str, ...]
     running_parts: tuple[str, ...]
 
 
@@ -177,7 +178,9 @@ class Role(_Data):
     fronts_apis: bool = False
     """Passes requests on to the APIs of every role."""
     configured_parts: tuple[str, ...] = ()
-    """Further states of the role that need no unit running (in the idle slot too): `formulas/saltus/parts/`."""
+    """Further states, `formulas/saltus/parts/<part>.jinja`, that need no unit running: in the idle slot, too."""
+    starting_parts: tuple[str, ...] = ()
+    """Further states of the role that its units need before they start."""
     running_parts: tuple[str, ...] = ()
     """Further states of the role that need its units running."""
 
@@ -238,6 +241,7 @@ class Roles(_Data):
             first_schema=role.first_schema,
             secrets=tuple(dict.fromkeys((*of_databases, *of_user, *role.secrets))),
             configured_parts=role.configured_parts,
+            starting_parts=role.starting_parts,
             running_parts=role.running_parts,
         )
 

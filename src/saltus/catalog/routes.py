@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from saltus.catalog.releases import load_releases
-from saltus.catalog.schemas import load_schemas, read_numbers
+from saltus.catalog.schemas import ALIASES, load_schemas, read_numbers
 from saltus.catalog.services import Blocker, Service, Services, load_services
 from saltus.errors import Refused
 
@@ -153,6 +153,8 @@ class _Search:
         """Why the tools of `b` cannot take a database of `a` on; empty when they can."""
         schemas, found = load_schemas(), []
         for database in self._service.databases_in(a):
+            if database in ALIASES:  # has the schema of another one, which is asked
+                continue
             heads = schemas.get(database).heads(a)
             if heads is None:
                 found.append(f"the catalogue does not know the schema of {database} in {a}")
@@ -179,8 +181,8 @@ class _Search:
 
     @staticmethod
     def _met_on_the_way(blocker: Blocker, release: str) -> bool:
-        """The code of `release` carries the data migration, and can stop below the schema that asks for it."""
-        return bool(blocker.sync_to) and blocker.carried_by.holds(release)
+        """The code of `release` carries the data migration, and runs it before the schema asks for it."""
+        return (blocker.in_db_sync or bool(blocker.sync_to)) and blocker.carried_by.holds(release)
 
     def after(self, release: str, done: frozenset[str]) -> frozenset[str]:
         """What has been met once the data migrations of `release` have run."""

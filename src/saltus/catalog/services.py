@@ -50,6 +50,12 @@ class ManageCommand(_Data):
     exit_codes: tuple[int, ...] = (0,)
     repeat_on: tuple[int, ...] = ()
     """Exit codes that mean `more to do`: run it again."""
+    tolerates: tuple[str, ...] = ()
+    """Data migrations that may fail where no services run; the faults say why nothing is lost."""
+    brings: tuple[str, ...] = ()
+    """The databases whose schema it takes to the release's heads."""
+    partly: tuple[str, ...] = ()
+    """The argv that goes to `{version}` only, where the command can."""
 
 
 class CommandList(Range):
@@ -71,6 +77,10 @@ class Blocker(_Data):
     """Releases whose own tools can run the data migration."""
     sync_to: dict[str, str] = {}
     """{database: version}: newer code may sync to here, run its data migrations, and go on. Empty: a stop is needed."""
+    may_fail: tuple[str, ...] = ()
+    """Other data migrations of that code that need its whole schema: at `sync_to` they fail, and run again later."""
+    in_db_sync: bool = False
+    """The db_sync of the releases that carry it does the data migration itself."""
     undone: str | None = None
     """SQL that counts the rows for which it has not run yet."""
     source: str
@@ -81,7 +91,7 @@ class Cure(_Data):
 
     coming_from: Range
     create: tuple[str, ...] = ()
-    """Databases that must exist."""
+    """Databases that are made where they do not exist."""
     sql: tuple[str, ...] = ()
     """Safe to repeat; the database stands in it as `{database name}`."""
 
@@ -125,6 +135,8 @@ class RowCheck(Range):
     id: str
     says: str
     sql: str
+    only_warns: bool = False
+    """The databases are sound, and somebody will nevertheless notice: a warning in the report, not a failure."""
     source: str
 
 

@@ -33,6 +33,11 @@ class _Operator:
     def settings(self) -> Settings:
         return self.app.settings  # type: ignore[attr-defined, no-any-return]  # SaltusApp, which imports this module
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)  # type: ignore[misc]
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter  # a docstring's lists stay lists
+        return parser
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
             return int(super().run(parsed_args) or DONE)  # type: ignore[misc]

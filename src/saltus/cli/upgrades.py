@@ -123,7 +123,7 @@ class _RunCommand(Command):
         parser.add_argument("--approve-as", metavar="NAME", help="approve every gate, unseen, in this name: for labs")
         return parser
 
-    def _run(self, name: str, approve_as: str | None) -> int:
+    def _run(self, name: str, approve_as: str | None, *, wait: bool = False) -> int:
         from saltus.commands import reporting, upgrades
         from saltus.commands.workplace import Workplace
         from saltus.report.text import render
@@ -132,7 +132,7 @@ class _RunCommand(Command):
         workplace = Workplace(self.settings)
         progress = TerminalProgress()
         try:
-            run, state = upgrades.run(workplace, name, upgrades.asker(workplace, approve_as), progress)
+            run, state = upgrades.run(workplace, name, upgrades.asker(workplace, approve_as, wait=wait), progress)
         finally:
             progress.close()
         if state.status == "done":
@@ -151,6 +151,7 @@ class Run(_RunCommand):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("plan", help="the beginning of a plan's fingerprint, or the id of a run")
+        parser.add_argument("--wait", action="store_true", help="without a terminal, wait at gates for saltus approve")
         parser.add_argument(
             "--detach", action="store_true", help="run in the background; gates wait for saltus approve"
         )
@@ -159,7 +160,7 @@ class Run(_RunCommand):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         if parsed_args.detach:
             return self._detach(parsed_args.plan, parsed_args.approve_as)
-        return self._run(parsed_args.plan, parsed_args.approve_as)
+        return self._run(parsed_args.plan, parsed_args.approve_as, wait=parsed_args.wait)
 
     def _detach(self, name: str, approve_as: str | None) -> int:
         from saltus.commands import upgrades

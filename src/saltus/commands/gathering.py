@@ -9,7 +9,9 @@ from typing import Any
 from saltus.fleet.port import Fleet
 from saltus.machines.provider import Machine, Provider
 from saltus.model.cloud import Cloud
+from saltus.pipelines.control import FROZEN
 from saltus.planner.facts import Facts, MachineFacts
+from saltus.runner.performers.databases import write_line
 
 CALL_TIMEOUT_S = 60.0
 
@@ -29,19 +31,24 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         returns = fleet.call(target, function, *args, timeout_s=CALL_TIMEOUT_S, lenient=True)
         return {minion: answer.value for minion, answer in returns.items() if answer.worked}
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         versions = pool.submit(ask, running, "saltus_node.versions")
         disks = pool.submit(ask, running, "saltus_node.disk")
         vips = pool.submit(ask, proxies, "saltus_node.has_vip")
         schemas = pool.submit(ask, databases, "saltus_mariadb.schema_versions")
         backups = pool.submit(ask, databases, "saltus_mariadb.list_backups")
+        sizes = pool.submit(ask, databases, "saltus_mariadb.sizes")
+    labels = {name: sorted(found) for name, found in backups.result().items()}
+    writes = ask([name for name in labels if FROZEN in labels[name]], "saltus_writes.since", FROZEN)
     return Facts(
         machines={
             name: _machine(machine, versions.result(), disks.result(), vips.result())
             for name, machine in sorted(machines.items())
         },
         schemas=_schemas(schemas.result()),
-        backups=tuple(sorted(label for found in backups.result().values() for label in found)),
+        backups=tuple(sorted(label for found in labels.values() for label in found)),
+        writes=tuple(write_line(write) for found in writes.values() for write in found),
+        database_bytes=sum(size for found in sizes.result().values() for size in found.values()) or None,
     )
 
 

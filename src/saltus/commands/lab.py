@@ -10,6 +10,7 @@ from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.events import RunFinished
 from saltus.journal.fold import RunState
+from saltus.journal.store import NotReadable
 from saltus.machines import host
 from saltus.machines.provider import Machine
 from saltus.planner import plans
@@ -92,6 +93,8 @@ def restore_golden(workplace: Workplace, progress: Progress) -> None:
     """The cloud as it was when it had just been deployed: disks put back, machines made later destroyed."""
     provider = workplace.provider
     progress.note("putting every machine back to its golden copy")
+    for name in _give_up_runs(workplace, because="the lab was put back to its golden copy"):
+        progress.note(f"gave up the run {name}")
     for machine in _own(workplace):
         if _made_later(workplace, machine):
             provider.destroy(machine.name)
@@ -119,7 +122,9 @@ def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
                 because=str(answer.error).strip().splitlines()[-1],
                 do=f"saltus lab exec {proxy} systemctl --failed, and the same on the control node",
             )
-    instances.start_stopped(connect(workplace.login(str(workplace.cloud.networks.management.vip))))
+    networks = workplace.cloud.networks
+    progress.note("waiting until the tenants' instances answer")
+    instances.bring_back(connect(workplace.login(str(networks.management.vip))), networks.external.cidr)
 
 
 def down(workplace: Workplace, *, destroy: bool) -> list[str]:
@@ -140,19 +145,23 @@ def down(workplace: Workplace, *, destroy: bool) -> list[str]:
             done.append(f"removed the volume {volume}")
         done += list(provider.clean())
     if destroy:
-        done += [f"gave up the run {name}" for name in _give_up_runs(workplace)]
+        done += [f"gave up the run {name}" for name in _give_up_runs(workplace, because="the lab was destroyed")]
     if workplace.master.stop():
         done.append("stopped the Salt master")
     return done
 
 
-def _give_up_runs(workplace: Workplace) -> list[str]:
-    """Runs of a cloud whose machines are gone can never go on: they end here, and hold no lock any more."""
+def _give_up_runs(workplace: Workplace, *, because: str) -> list[str]:
+    """Runs whose machines are not what they were can never go on: they end here, and hold no lock any more."""
     journal, ended = workplace.journal, []
     for record in journal.runs():
-        if record.cloud == workplace.cloud.name and not journal.state(record.id).is_over:
+        try:
+            is_over = journal.state(record.id).is_over
+        except NotReadable:  # of another version of Saltus, which alone could go on with it
+            continue
+        if record.cloud == workplace.cloud.name and not is_over:
             at, by = datetime.now(UTC), this_person().name
-            journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason="the lab was destroyed"))
+            journal.append(record.id, RunFinished(at=at, by=by, status="aborted", reason=because))
             journal.locks.give_back(record.id)
             ended.append(record.id)
     return ended

@@ -145,10 +145,18 @@ def _highlights(state: RunState) -> list[str]:
 
 
 def _way_back(state: RunState) -> str:
+    """From where the run stands now: from the last stage in which something was done."""
     if state.plan.name != "control":
-        return "; ".join(dict.fromkeys(stage.way_back for stage in state.plan.stages))
+        reached = [stage for stage in state.plan.stages if any(state.steps[step.id].attempt for step in stage.steps)]
+        return reached[-1].way_back if reached else "nothing was done"
     frozen = state.steps.get("real-upgrade/freeze")
     if frozen is None or not frozen.is_over:
+        if any(state.steps[step].attempt for step in state.steps if step.startswith("real-upgrade/stop-")):
+            return (
+                "Services are stopped, and nothing is frozen yet: no database has changed, so there is nothing to"
+                " restore. Mend the cause, and `saltus run` goes on from the step that failed; or `saltus rollback`,"
+                " which only starts the old services again."
+            )
         return "The window was not reached: nothing of the running cloud has changed, and nothing is to be taken back."
     return (
         f"`saltus rollback` takes the control plane back to {state.plan.source}: the databases to the moment of the"

@@ -11,12 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from saltus.commands.identity import demand, who_acts
-from saltus.commands.watching import WATCHED_PLANS, watched
+from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.fold import RunState
-from saltus.journal.store import NotFound
+from saltus.journal.store import NotFound, NotReadable
 from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
@@ -29,11 +29,12 @@ from saltus.runner.run import Runner
 
 def plan_control(workplace: Workplace, target: str | None, *, expires_after: timedelta | None) -> Plan:
     """The control plane to `target`, which defaults to the model's release. Saved; nothing is touched."""
+    target = workplace.catalog.releases.get(target or workplace.cloud.release).name
     make: Callable[[], Plan] = lambda: plans.plan_control(  # noqa: E731
         workplace.cloud,
         workplace.gather(),
         workplace.catalog,
-        target=target or workplace.cloud.release,
+        target=target,
         expires_after=expires_after,
     )
     return _saved(workplace, make)
@@ -41,11 +42,10 @@ def plan_control(workplace: Workplace, target: str | None, *, expires_after: tim
 
 def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
     """The rehearsal alone."""
+    release = workplace.catalog.releases.get(target or workplace.cloud.release).name
     return _saved(
         workplace,
-        lambda: plans.plan_rehearsal(
-            workplace.cloud, workplace.gather(), workplace.catalog, target=target or workplace.cloud.release
-        ),
+        lambda: plans.plan_rehearsal(workplace.cloud, workplace.gather(), workplace.catalog, target=release),
     )
 
 
@@ -79,6 +79,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     who = who_acts(workplace.journal)
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
+    workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
@@ -91,7 +92,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
         drift=lambda state: _drift(workplace, state),
         notify=notifier,
     )
-    watching = watched(workplace, run_id, progress) if plan.name in WATCHED_PLANS else nullcontext()
+    watching = watched(workplace, run_id, progress) if users_may_notice(plan) else nullcontext()
     with watching, closing(notifier):
         return run_id, runner.run(run_id)
 
@@ -118,13 +119,18 @@ def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
 
 
 def _undone(workplace: Workplace, plan: Plan) -> str | None:
-    """The run that a rollback or an accept takes over from: the last control run of the same hop."""
+    """The run that a rollback or an accept takes over from: the last upgrade of the same hop, or a rollback of it that
+    did not come to its end."""
     if plan.name not in ("rollback", "accept"):
         return None
     journal = workplace.journal
     for record in reversed(journal.runs()):
-        other = journal.find_plan(record.fingerprint)
-        if other.name == "control" and (other.cloud, other.source, other.target) == (
+        try:
+            other = journal.find_plan(record.fingerprint)
+        except NotReadable:  # of another version of Saltus, which alone could undo it
+            continue
+        stuck = other.name == "rollback" and not journal.state(record.id).is_over
+        if (other.name == "control" or stuck) and (other.cloud, other.source, other.target) == (
             plan.cloud,
             plan.source,
             plan.target,
@@ -133,11 +139,14 @@ def _undone(workplace: Workplace, plan: Plan) -> str | None:
     return None
 
 
-def asker(workplace: Workplace, approve_as: str | None) -> Asker:
-    """`--approve-as NAME` answers every gate in that name; else the terminal is asked; without one, the journal."""
+def asker(workplace: Workplace, approve_as: str | None, *, wait: bool = False) -> Asker:
+    """`--approve-as NAME` answers every gate in that name; else the terminal is asked.
+
+    Where there is none, the run stops at its gate and is taken up again, unless it is to `wait` for `saltus approve`.
+    """
     if approve_as:
         return AutoApprover(approve_as)
-    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker()
+    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker(waits=wait)
 
 
 def run_detached(
@@ -155,7 +164,7 @@ def run_detached(
     output.parent.mkdir(parents=True, exist_ok=True)
     settings = workplace.settings
     options = ["--state", str(settings.state), "--model", str(settings.model)]
-    argv = [sys.executable, "-m", "saltus", *options, "run", run_id]
+    argv = [sys.executable, "-m", "saltus", *options, "run", run_id, "--wait"]
     argv += ["--approve-as", approve_as] if approve_as else []
     environment = {**os.environ, "SALTUS_JOURNAL": settings.journal_url}  # not in argv: it may hold a password
     if token:

@@ -10,6 +10,7 @@ from pathlib import Path
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.events import OutageSeen, StepFailed, StepFinished, StepStarted, WatchSummary
+from saltus.plan import Impact, Plan
 from saltus.runner.clock import SystemClock
 from saltus.runner.gates import this_person
 from saltus.runner.progress import Progress
@@ -19,7 +20,10 @@ from saltus.verify.watcher.process import Watcher
 from saltus.verify.watcher.summary import StepSpan, attribute, summarise
 from saltus.verify.watcher.targets import Targets
 
-WATCHED_PLANS = ("control", "rollback")
+
+def users_may_notice(plan: Plan) -> bool:
+    """Whether outages are measured while the plan runs: only where it says that there may be any."""
+    return any(stage.impact is not Impact.NONE for stage in plan.stages)
 
 
 @contextmanager

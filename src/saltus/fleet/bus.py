@@ -128,7 +128,7 @@ def no_master(config: Path, cause: object) -> NoMaster:
     return NoMaster(
         what="the Salt master does not answer",
         because=str(cause).strip() or type(cause).__name__,
-        do=f"look at {config.parent / 'master.log'}; any saltus command that needs the master starts it again",
+        do=f"look at {config.parent / 'master.log'}; any command of Saltus that needs the master starts it again",
     )
 
 

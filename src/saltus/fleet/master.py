@@ -169,7 +169,7 @@ class Master:
             raise NoMaster(
                 what="the Salt master has no formulas",
                 because=f"{s.formulas} is no directory",
-                do="install saltus anew: its formulas come with it",
+                do="install Saltus anew: its formulas come with it",
             )
         for port in (s.publish_port, s.return_port):
             with socket.socket() as probe:
@@ -202,7 +202,7 @@ class Master:
             raise NoMaster(
                 what="the Salt master is not installed",
                 because=f"there is no {program}",
-                do="install saltus with its dependencies: `uv sync`, or `pip install saltus`",
+                do="install Saltus with its dependencies: `uv sync`, or `pip install saltus`",
             )
         # RUST_BACKTRACE makes each pillar a third slower (reclass-rs); what else is set is ours to hand on.
         environment = {name: value for name, value in os.environ.items() if name != "RUST_BACKTRACE"}

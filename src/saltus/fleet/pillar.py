@@ -64,6 +64,8 @@ class NodePillar(PillarData):
     roles: dict[str, RoleSlice]
     secrets: dict[str, Any]
     quirks: dict[str, bool]
+    sizes: dict[str, int]
+    """What the model says of how much a node gives to its services: `workers`, `buffer_pool_mb`, ..."""
 
 
 def node_pillar(
@@ -114,6 +116,7 @@ def node_pillar(
                 name, release=release.name, suite=suite, oldest_compute=oldest_compute
             ).items()
         },
+        sizes=cloud.parameters(node.name).get("sizes", {}),
     )
 
 

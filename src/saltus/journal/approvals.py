@@ -35,7 +35,7 @@ def why_not_allowed(journal: Journal, who: Person, role: str) -> str | None:
     if role not in ROLES:
         return f"there is no role {role}"
     if ROLES.index(who.role) < ROLES.index(role):
-        return f"{who.name} is {who.role}, and it takes {_article(role)} {role}"
+        return f"{who.name} is {_article(who.role)} {who.role}, and it takes {_article(role)} {role}"
     return None
 
 

@@ -49,7 +49,7 @@ class Database:
                 self._safe, self._quick = _sqlite(url, "FULL", write=True), _sqlite(url, "NORMAL", write=True)
             else:
                 self._read = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-                self._safe = self._quick = create_engine(url, pool_pre_ping=True)
+                self._safe = self._quick = create_engine(url, pool_use_lifo=True)
             if self._version() != HEAD:
                 with self.write() as connection:
                     if not self.is_sqlite:  # two that start at once: one migrates, the other finds it done

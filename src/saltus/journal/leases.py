@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -60,6 +61,14 @@ def is_gone(pid: int) -> bool:
     return False
 
 
+def _held(run: str, holder: Any, left_s: float) -> LeaseHeld:
+    return LeaseHeld(
+        what=f"{run} is being run already",
+        because=f"process {holder.pid} on {holder.host}, started by {holder.by}, holds its lease",
+        do=f"saltus status {run} --follow; should that process be dead, say this again in {max(1, left_s):.0f} s",
+    )
+
+
 class Leases:
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -75,19 +84,18 @@ class Leases:
             now = self._db.now(connection)
             row = connection.execute(select(tables.leases).filter_by(run=run)).first()
             if row and row.until > now and not (row.place == here() and is_gone(row.pid)):
-                raise LeaseHeld(
-                    what=f"{run} is being run already",
-                    because=f"process {row.pid} on {row.host}, started by {row.by}, holds its lease"
-                    f" and was last heard of {ttl_s - (row.until - now):.0f} s ago",
-                    do=f"saltus status {run} --follow; should that process be dead, say this again in"
-                    f" {max(1, row.until - now):.0f} s",
-                )
+                raise _held(run, row, row.until - now)
             connection.execute(delete(tables.leases).filter_by(run=run))
             connection.execute(
                 insert(tables.leases).values(
                     run=run, runner=runner, host=host, pid=pid, place=here(), by=by, until=now + ttl_s
                 )
             )
+
+    def refuse_if_held(self, run: str) -> None:
+        """Raise LeaseHeld when somebody walks `run`. The lease may be taken at any time behind this."""
+        if lease := self.holder(run):
+            raise _held(run, lease, (lease.until - datetime.now(UTC)).total_seconds())
 
     def renew(self, run: str, runner: str, *, ttl_s: float) -> None:
         with self._db.write(promise=False) as connection:
@@ -108,7 +116,10 @@ class Leases:
 
     def check(self, connection: Connection, run: str, runner: str) -> None:
         """Within a transaction: raise LeaseLost unless the lease is still this runner's."""
-        holder = connection.execute(select(tables.leases.c.runner).filter_by(run=run)).scalar()
+        self.demand(run, runner, connection.execute(select(tables.leases.c.runner).filter_by(run=run)).scalar())
+
+    @staticmethod
+    def demand(run: str, runner: str, holder: str | None) -> None:
         if holder != runner:
             raise LeaseLost(
                 what=f"this process may not go on with {run}",

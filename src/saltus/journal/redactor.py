@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
 
@@ -14,7 +15,7 @@ _MIN_LENGTH = 6
 # Each keeps what stands before the secret, so that a reader still sees what was there.
 _PATTERNS = [
     re.compile(r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]+(?=@)", re.IGNORECASE),
+    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"']+(?=@)", re.IGNORECASE),
     re.compile(r"(\bIDENTIFIED BY (?:PASSWORD )?)'[^']*'", re.IGNORECASE),
     re.compile(
         r"((?:password|passwd|secret|token|api[_-]?key|private[_-]?key|transport_url)[\"']?\s*[=:]\s*[\"']?)"
@@ -57,8 +58,11 @@ class Redactor:
         if isinstance(value, list):
             return [self.data(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(key): self._under(key, item) for key, item in value.items()}
+            return self.mapping(value)
         return value
+
+    def mapping(self, data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        return {self.text(key): self._under(key, item) for key, item in data.items()}
 
     def _under(self, key: str, item: JsonValue) -> JsonValue:
         if isinstance(item, str) and item and _SECRET_KEY.search(key):
@@ -67,3 +71,20 @@ class Redactor:
 
 
 _SECRET_KEY = re.compile(r"(?:password|passwd|secret|token|api_?key|private_?key|transport_url)$", re.IGNORECASE)
+
+
+class _RedactingFormatter(logging.Formatter):
+    """What another formatter made, tracebacks included, with the secrets out."""
+
+    def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
+        super().__init__()
+        self._inner, self._redactor = inner, redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.text(self._inner.format(record))
+
+
+def redact_logs(redactor: Redactor) -> None:
+    """From now on every line of the log passes `redactor`, whoever writes it."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), redactor))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import BindParameter, bindparam, func, insert, select
 
 from saltus import __version__
 from saltus.errors import OperatorError
@@ -28,6 +28,15 @@ _NOT_REDACTED = frozenset(
     {"kind", "format", "at", "step", "gate", "asking", "fingerprint", "signature", "runner", "expires_at"}
 )
 """What events are told apart and verified by. Saltus writes these itself; no output of a command gets here."""
+
+
+_RUN: BindParameter[str] = bindparam("run")
+_LOCK_RUN = select(tables.runs.c.id).where(tables.runs.c.id == _RUN).with_for_update()
+# A statement of its own: one that waits for the lock would read by its snapshot from before the wait.
+_NOW_OF_RUN = select(
+    func.coalesce(select(func.max(tables.events.c.seq)).where(tables.events.c.run == _RUN).scalar_subquery(), 0),
+    select(tables.leases.c.runner).where(tables.leases.c.run == _RUN).scalar_subquery(),
+)
 
 
 class NotFound(OperatorError):
@@ -100,7 +109,7 @@ class Journal:
                 .where(tables.plans.c.fingerprint.startswith(prefix, autoescape=True))
                 .limit(3)
             ).all()
-        row = _the_one(rows, prefix, "plan", "saltus plan ...")
+        row = _the_one(rows, prefix, "plan", "saltus plan control --to RELEASE makes one")
         return self._plan(row.json, row.fingerprint)
 
     def _plan(self, text: str, fingerprint: str) -> Plan:
@@ -141,7 +150,7 @@ class Journal:
                 )
             )
             event = RunCreated(at=at, by=by, fingerprint=fingerprint, plan=plan.name, cloud=plan.cloud, undoes=undoes)
-            self._insert(connection, run, 1, event)
+            connection.execute(insert(tables.events), self._row(run, 1, event))
         return run
 
     def find_run(self, prefix: str) -> RunRecord:
@@ -154,7 +163,7 @@ class Journal:
                 .limit(12)
             ).all()
         exact = [row for row in rows if row.id == prefix]
-        return _record(_the_one(exact or rows, prefix, "run", "saltus run PLAN"))
+        return _record(_the_one(exact or rows, prefix, "run", "saltus runs lists them"))
 
     def runs(self) -> list[RunRecord]:
         """All runs, oldest first."""
@@ -175,31 +184,29 @@ class Journal:
         """
         with self.db.write(promise=any(event.is_promise for event in events)) as connection:
             if not self.db.is_sqlite:
-                connection.execute(select(tables.runs.c.id).filter_by(id=run).with_for_update()).one()
+                connection.execute(_LOCK_RUN, {"run": run})
+            last, holder = connection.execute(_NOW_OF_RUN, {"run": run}).one()
             if runner is not None:
-                self.leases.check(connection, run, runner)
-            last = connection.execute(select(func.max(tables.events.c.seq)).filter_by(run=run)).scalar_one() or 0
+                self.leases.demand(run, runner, holder)
             if expected_seq is not None and last != expected_seq:
                 raise JournalMoved
-            for seq, event in enumerate(events, start=last + 1):
-                self._insert(connection, run, seq, event)
-            return last + len(events)
+            if events:
+                rows = [self._row(run, seq, event) for seq, event in enumerate(events, start=last + 1)]
+                connection.execute(insert(tables.events), rows)
+            return int(last) + len(events)
 
-    def _insert(self, connection: Connection, run: str, seq: int, event: Event) -> None:
+    def _row(self, run: str, seq: int, event: Event) -> dict[str, Any]:
         data = event.model_dump(mode="json")
         for key, value in data.items():
             if key not in _NOT_REDACTED:
                 data[key] = self.redactor.data(value)
-        connection.execute(
-            insert(tables.events),
-            {
-                "run": run,
-                "seq": seq,
-                "kind": event.kind,
-                "step": data.get("step"),
-                "json": json.dumps(data, ensure_ascii=False, separators=(",", ":")),
-            },
-        )
+        return {
+            "run": run,
+            "seq": seq,
+            "kind": event.kind,
+            "step": data.get("step"),
+            "json": json.dumps(data, ensure_ascii=False, separators=(",", ":")),
+        }
 
     def read(self, run: str, after_seq: int = 0) -> list[tuple[int, Event]]:
         """The events behind `after_seq`, with their sequence numbers."""

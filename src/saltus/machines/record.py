@@ -27,6 +27,7 @@ def write(place: Path, spec: MachineSpec, trees: Sequence[Path]) -> None:
             "isolated": spec.isolated,
             "hypervisor": spec.hypervisor,
             "memory_bytes": spec.memory_bytes,
+            "labels": dict(spec.labels),
         },
         "volumes": [{"name": volume.name, "path": volume.path} for volume in spec.volumes],
         "files": [_dump(path, file) for path, file in spec.files.items()],

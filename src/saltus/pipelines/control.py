@@ -58,7 +58,6 @@ def prepare(scene: Scene) -> Stage:
             lane=lane,
         )
 
-    early = tuple(service.name for service in scene.services if service.starts_early)
     return Stage(
         id="prepare",
         title=f"Build the idle slot on {scene.target} while the old one serves",
@@ -72,11 +71,11 @@ def prepare(scene: Scene) -> Stage:
                     title=f"Start what {pair.new} may start before the window",
                     action=StartServices(machine=pair.new, wait=False)
                     if pair in scene.proxies
-                    else StartServices(machine=pair.new, services=early),
+                    else StartServices(machine=pair.new, services=scene.early),
                     lane=pair.node,
                 )
                 for pair in scene.pairs
-                if early or pair in scene.proxies
+                if scene.early or pair in scene.proxies
             ),
             *(
                 Step(
@@ -91,7 +90,11 @@ def prepare(scene: Scene) -> Stage:
 
 
 def real_upgrade(scene: Scene) -> Stage:
-    """The window: stop, freeze, db_sync, start, verify, switch."""
+    """The window: stop, freeze, db_sync, start until each API answers on its own machine, switch.
+
+    The lists are asked behind the switch: services find keystone at the virtual address, so until it has moved no API
+    can tell who asks.
+    """
     first = scene.control[0]
     stops = [
         Step(
@@ -106,7 +109,7 @@ def real_upgrade(scene: Scene) -> Stage:
         id="real-upgrade/freeze",
         title=f"Freeze: back up the databases of {scene.database} and take their checksums",
         action=BackUpDatabases(
-            server=scene.database, label=FROZEN, method="physical", frozen=True, databases=scene.databases
+            server=scene.database, label=FROZEN, method=scene.freeze, frozen=True, databases=scene.databases
         ),
     )
 
@@ -152,16 +155,6 @@ def real_upgrade(scene: Scene) -> Stage:
             *stops,
             freeze,
             *chain(),
-            Step(
-                id="real-upgrade/lists",
-                title="Ask the new APIs, before anybody else can",
-                action=ListApis(auth_host=scene.new_proxy_address, label="new-proxy", behind=scene.vip),
-            ),
-            Step(
-                id="real-upgrade/compare",
-                title="Compare them with the lists taken before",
-                action=CompareLists(before=BEFORE, after="new-proxy"),
-            ),
             *(
                 Step(
                     id=f"real-upgrade/switch-{pair.node}",
@@ -193,7 +186,7 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
             Step(
                 id="verify/lists",
                 title=f"Keep the API lists of {scene.target}",
-                action=ListApis(auth_host=scene.vip, label="target"),
+                action=ListApis(auth_host=scene.vip, label="target", like=BEFORE),
             ),
             Step(
                 id="verify/compare",

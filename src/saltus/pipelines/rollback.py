@@ -96,6 +96,67 @@ def roll_back(scene: Scene, *, discard_writes: bool) -> Stage:
     )
 
 
+def start_again(scene: Scene) -> Stage:
+    """The way back from a window that stopped before its freeze: no database has changed, the old services start."""
+    return Stage(
+        id="start-again",
+        title=f"Start {scene.source} again: nothing was frozen, and no database has changed",
+        impact=Impact.NONE,
+        way_back="saltus plan control starts again",
+        steps=(
+            Step(id="start-again/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),
+            *(
+                Step(
+                    id=f"start-again/boot-{pair.node}",
+                    title=f"Boot {pair.old}, if it is off",
+                    action=StartMachine(machine=pair.old),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
+            ),
+            *(
+                Step(
+                    id=f"start-again/stop-{pair.node}",
+                    title=f"Stop the services of {pair.new}",
+                    action=StopServices(machine=pair.new),
+                )
+                for pair in scene.control
+            ),
+            *(
+                Step(
+                    id=f"start-again/start-{pair.node}",
+                    title=f"Start the services of {pair.old}",
+                    action=StartServices(machine=pair.old),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
+            ),
+            *(
+                Step(
+                    id=f"start-again/switch-{pair.node}",
+                    title=f"Give {pair.old} the virtual address",
+                    action=SwitchProxy(take=pair.old, leave=pair.new, address=scene.vip),
+                )
+                for pair in scene.proxies
+            ),
+            Step(
+                id="start-again/lists",
+                title="Ask the APIs",
+                action=ListApis(auth_host=scene.vip, label="started-again"),
+            ),
+            *(
+                Step(
+                    id=f"start-again/power-off-{pair.new}",
+                    title=f"Power {pair.new} off",
+                    action=StopMachine(machine=pair.new),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
+            ),
+        ),
+    )
+
+
 def verify(scene: Scene) -> Stage:
     """The cloud as it was: the lists of before the upgrade, and the new machines off."""
     return Stage(
@@ -107,7 +168,7 @@ def verify(scene: Scene) -> Stage:
             Step(
                 id="verify/lists",
                 title="Ask the APIs",
-                action=ListApis(auth_host=scene.vip, label="rolled-back"),
+                action=ListApis(auth_host=scene.vip, label="rolled-back", like=BEFORE),
             ),
             Step(
                 id="verify/compare",
@@ -123,6 +184,11 @@ def verify(scene: Scene) -> Stage:
                     lane=pair.node,
                 )
                 for pair in scene.pairs
+            ),
+            Step(
+                id="verify/forget",
+                title=f"Remove the frozen backup on {scene.database}: the databases are at it again",
+                action=ForgetBackup(server=scene.database, label=FROZEN),
             ),
         ),
     )

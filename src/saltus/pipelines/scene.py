@@ -6,6 +6,7 @@ The planner makes a scene from model, catalogue and facts; pipelines read nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from saltus.plan.actions import Command
 
@@ -32,8 +33,6 @@ class ServiceHop:
     """{database: schema heads of the target}."""
     needs_db_sync: bool
     """False where the databases stand at the target's heads already."""
-    starts_early: bool
-    """True where its API may be started on the idle slot before its db_sync: it reads no table until asked."""
     after: tuple[str, ...] = ()
     """Services whose db_sync must have run before this one's."""
 
@@ -49,13 +48,16 @@ class Scene:
     proxies: tuple[Pair, ...]
     database: str
     databases: tuple[str, ...]
+    freeze: Literal["physical", "logical"]
+    """How the frozen backup is taken in the window: what is quicker at this size."""
     rehearsal: str
     rehearsal_address: str
     rehearsal_image: str
     vip: str
-    new_proxy_address: str
     computes: tuple[str, ...]
     services: tuple[ServiceHop, ...]
+    early: tuple[str, ...]
+    """Services that may be started on the idle slot before the window: they read no table until they are asked."""
     facts: dict[str, str]
 
     @property

@@ -135,6 +135,7 @@ class BackUpDatabases(ActionBase):
     """
 
     kind: Literal["database.back-up"] = "database.back-up"
+    after_a_crash: ClassVar[AfterACrash] = "verify"
     server: str
     label: str
     databases: tuple[str, ...]
@@ -215,15 +216,70 @@ class DbSync(ActionBase):
     """{database: schema heads of `release`}, from the catalogue."""
 
 
+class BuildToolbox(ActionBase):
+    """Make the manage tools of `release` for `services` ready; what is ready already is nothing to do."""
+
+    kind: Literal["toolbox.build"] = "toolbox.build"
+    release: str
+    services: tuple[str, ...]
+
+
+class ManageDatabases(ActionBase):
+    """Run one manage command of `release` on the clone, as often as it asks for, then compare the schema versions.
+
+    `{config}`, and the words of `lookups` ({word: SQL that finds it}), are filled in when it is run. The databases in
+    `create` are made before, where they do not exist.
+    """
+
+    kind: Literal["database.manage"] = "database.manage"
+    service: str
+    release: str
+    command: Command
+    repeat_on: tuple[int, ...] = ()
+    tolerates: tuple[str, ...] = ()
+    """Data migrations that may fail in a clone, because they ask running services."""
+    create: tuple[str, ...] = ()
+    expect: dict[str, tuple[str, ...]] = {}
+    """{database: versions afterwards}"""
+    lookups: dict[str, str] = {}
+
+
+class CureRows(ActionBase):
+    """Put right in the clone what a known fault left in the rows, or what points away from it. Safe to repeat."""
+
+    kind: Literal["database.cure"] = "database.cure"
+    service: str
+    create: tuple[str, ...] = ()
+    statements: tuple[str, ...]
+    because: str
+
+
+class CheckRows(ActionBase):
+    """Ask the clone questions whose answer must be 0; fails with every one that is not."""
+
+    kind: Literal["database.check-rows"] = "database.check-rows"
+    service: str
+    checks: dict[str, str]
+    """{what must hold: SQL that counts the rows for which it does not}"""
+    warnings: dict[str, str] = {}
+    """The same for what only warns."""
+
+
+class CountRows(ActionBase):
+    """Count the rows of every table of `databases`; the report compares the counts."""
+
+    kind: Literal["database.count-rows"] = "database.count-rows"
+    databases: tuple[str, ...]
+
+
 class ListApis(ActionBase):
     """Ask the eight lists of the APIs at `auth_host` and keep them as `label`."""
 
     kind: Literal["api.list"] = "api.list"
     auth_host: str
     label: str
-    behind: str | None = None
-    """The address that stands in keystone's catalogue, where `auth_host` is not yet behind it: all requests that would
-    go there go to `auth_host`."""
+    like: str | None = None
+    """A kept list: services that were up in it are waited for, a while, to report that they are up again."""
 
 
 class CompareLists(ActionBase):
@@ -284,6 +340,11 @@ Action = Annotated[
     | PrepareBackup
     | ForgetBackup
     | DbSync
+    | BuildToolbox
+    | ManageDatabases
+    | CureRows
+    | CheckRows
+    | CountRows
     | ListApis
     | CompareLists
     | BootInstance

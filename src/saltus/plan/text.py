@@ -13,7 +13,8 @@ _WIDTH = 110
 
 def write_plan(plan: Plan) -> str:
     """The whole plan: every stage with its impact, its way back, its steps in order and its gate."""
-    lines = [f"{plan.name}: {plan.cloud}, {plan.source} to {plan.target}", ""]
+    hop = f"{plan.source} to {plan.target}" if plan.source != plan.target else plan.target
+    lines = [f"{plan.name}: {plan.cloud}, {hop}", ""]
     for number, stage in enumerate(plan.stages, start=1):
         lines += [f"{number}. {stage.id}: {stage.title}", *_facts_of(stage), *_steps_of(stage)]
         if stage.gate:

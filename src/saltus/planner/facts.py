@@ -35,6 +35,8 @@ class Facts(BaseModel):
     backups: tuple[str, ...] = ()
     """Labels of the backups on the database server."""
     database_bytes: int | None = None
+    writes: tuple[str, ...] = ()
+    """What tenants wrote since the frozen backup, a line each: what a rollback would lose."""
 
     def of_node(self, node: str) -> dict[str, MachineFacts]:
         return {name: machine for name, machine in self.machines.items() if machine.node == node}

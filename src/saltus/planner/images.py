@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saltus.catalog.releases import Releases
 from saltus.catalog.roles import Roles
 from saltus.errors import OperatorError
-from saltus.model.cloud import Node
+from saltus.model.cloud import Cloud, Node
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class Image:
     name: str
     suite: str
     packages: tuple[str, ...]
+    parent: Image | None = None
+    """Another node's image that holds a part of these packages already; None: the bare suite."""
 
 
 def suite_of(node: Node, release: str, releases: Releases) -> str:
@@ -34,8 +36,23 @@ def suite_of(node: Node, release: str, releases: Releases) -> str:
     return known
 
 
-def image_of(node: Node, release: str, roles: Roles, releases: Releases) -> Image:
-    """The image that `node` is built from on `release`. Nodes of the same roles and suite share it."""
+def image_of(cloud: Cloud, node: Node, release: str, roles: Roles, releases: Releases) -> Image:
+    """The image that `node` is built from on `release`. Nodes of the same roles and suite share it.
+
+    Where another node's packages are a part of its own (a rehearsal's node is a control node with more), it is built on
+    that one's image: what is large is installed once.
+    """
+    own = _bare(node, release, roles, releases)
+    parts = [
+        part
+        for other in cloud.nodes
+        if not other.rehearsal and set((part := _bare(other, release, roles, releases)).packages) < set(own.packages)
+        if part.suite == own.suite
+    ]
+    return replace(own, parent=max(parts, key=lambda part: len(part.packages), default=None))
+
+
+def _bare(node: Node, release: str, roles: Roles, releases: Releases) -> Image:
     suite = suite_of(node, release, releases)
     return Image(
         name=f"{node.name.rstrip('0123456789')}-{release}",

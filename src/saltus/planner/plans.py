@@ -66,7 +66,7 @@ def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
             machine=node.machines()[0].name,
             node=node.name,
             slot=node.machines()[0].slot,
-            image=image_of(node, release, catalog.roles, catalog.releases).name,
+            image=image_of(cloud, node, release, catalog.roles, catalog.releases).name,
             roles=node.roles,
         )
         for node in cloud.nodes
@@ -84,6 +84,13 @@ def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
 def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_writes: bool) -> Plan:
     """Back to the slot of the older release, from wherever its upgrade has come to. Raises Refused."""
     scene = _way_back(cloud, facts, catalog, "the upgrade cannot be rolled back")
+    if FROZEN not in facts.backups:
+        return _plan("rollback", scene, (rollback.start_again(scene),))
+    refusals.refuse(
+        f"a rollback would lose {len(facts.writes)} writes of tenants",
+        [] if discard_writes else list(facts.writes),
+        "saltus rollback --discard-writes loses them; saltus accept keeps the new release",
+    )
     return _plan(
         "rollback",
         scene,
@@ -100,11 +107,7 @@ def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_write
 
 def plan_accept(cloud: Cloud, facts: Facts, catalog: Catalog) -> Plan:
     """Give the way back up: the old machines and the frozen backup. Raises Refused."""
-    what = "the upgrade cannot be accepted"
-    scene = _way_back(cloud, facts, catalog, what)
-    serving = serving_slot(cloud, facts)
-    reasons = [f"{pair.old} serves the APIs" for pair in scene.proxies if pair.new_slot != serving]
-    refusals.refuse(what, reasons, "finish the upgrade first: saltus runs")
+    scene = _way_back(cloud, facts, catalog, "the upgrade cannot be accepted", accepting=True)
     question = f"Give up the way back to {scene.source}? Its machines and the frozen databases are removed for good."
     return _plan("accept", scene, (rollback.ask(question), rollback.accept(scene)))
 
@@ -116,41 +119,53 @@ def _upgrade_scene(cloud: Cloud, facts: Facts, catalog: Catalog, target: str) ->
     source = _release_of_slot(cloud, facts, slot) if slot else None
     if slot and source is None:
         reasons.append("the release of the control plane is unknown: its machines do not say what they are deployed as")
+    of_hop = list(refusals.of_hop(source, target, catalog.releases)) if source else []
+    reasons += of_hop or refusals.of_suites(cloud, source, target, catalog.releases)
     if source:
-        reasons += [
-            *refusals.of_hop(source, target, catalog.releases),
-            *refusals.of_schemas(cloud, facts, source, catalog.services),
-        ]
+        reasons += [] if of_hop else refusals.of_routes(cloud, source, target)
+        reasons += refusals.of_schemas(cloud, facts, source, catalog.services)
     if FROZEN in facts.backups:
-        reasons.append("an earlier upgrade is neither accepted nor rolled back: its frozen backup is still there")
+        reasons.append(
+            "an earlier upgrade is neither accepted nor rolled back, and its frozen backup would be written over:"
+            " saltus accept, or saltus rollback"
+        )
     refusals.refuse(
         f"the cloud {cloud.name} cannot go to {target} now",
         reasons,
-        "mend each of these, then plan again; nothing was touched",
+        "nothing was touched; mend what is named, then plan again",
     )
     assert slot is not None
     assert source is not None
     return _scene(cloud, facts, catalog, source, target, slot)
 
 
-def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str) -> Scene:
+def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str, *, accepting: bool = False) -> Scene:
     """The scene of the upgrade that was begun: the older release's slot is the old one."""
-    reasons = list(refusals.of_shape(cloud))
-    by_slot = {slot: _release_of_slot(cloud, facts, slot) for slot in ("a", "b")}
-    if FROZEN not in facts.backups:
-        reasons.append("there is no frozen backup: no upgrade has reached its window, or it was accepted")
-    missing = [slot for slot, release in by_slot.items() if release is None]
-    if missing:
-        reasons.append(f"slot {' and '.join(missing)} has no machines")
-    refusals.refuse(what, reasons, "see what has run: saltus runs")
-    a, b = by_slot["a"], by_slot["b"]
+    reasons = [
+        *refusals.of_shape(cloud),
+        *refusals.of_machines([node.name for node in cloud.with_role("mariadb.server")], facts),
+    ]
+    a, b = (_release_of_slot(cloud, facts, slot) for slot in ("a", "b"))
+    reasons += [f"slot {slot} has no machines" for slot, release in (("a", a), ("b", b)) if release is None]
+    old: Slot = "b" if a and b and catalog.releases.is_newer(a, b) else "a"
+    source = b if old == "b" else a
+    if FROZEN not in facts.backups and (accepting or not _is_untouched(cloud, facts, catalog, source)):
+        reasons.append("there is no frozen backup: no upgrade has reached its window, or its way back was given up")
+    if not accepting and a and b:
+        proxies = [f"{node.name}-{old}" for node in slotted(cloud, "haproxy.proxy")]
+        reasons += [f"the machine {name} does not exist any more" for name in proxies if name not in facts.machines]
+    if accepting and a and b and serving_slot(cloud, facts) != other(old):
+        reasons.append(f"slot {other(old)} does not serve the APIs: finish the upgrade first, or roll it back")
+    refusals.refuse(what, reasons, "nothing was touched; mend what is named, then plan again")
     assert a is not None
     assert b is not None
-    old: Slot = "b" if catalog.releases.is_newer(a, b) else "a"
-    source, target = by_slot[old], by_slot[other(old)]
-    assert source is not None
-    assert target is not None
+    source, target = (b, a) if old == "b" else (a, b)
     return _scene(cloud, facts, catalog, source, target, old)
+
+
+def _is_untouched(cloud: Cloud, facts: Facts, catalog: Catalog, source: str | None) -> bool:
+    """Every schema is the older release's: the upgrade stopped before its freeze; there is nothing to restore."""
+    return source is not None and not any(refusals.of_schemas(cloud, facts, source, catalog.services))
 
 
 def _release_of_slot(cloud: Cloud, facts: Facts, slot: str) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from saltus.catalog.releases import Releases
+from saltus.catalog.routes import NoRoute, find_routes
+from saltus.catalog.schemas import load_schemas
 from saltus.catalog.services import Services
 from saltus.errors import Refused
 from saltus.model.cloud import Cloud
@@ -14,6 +16,8 @@ from saltus.planner.scenes import serving_slot, slotted
 GIB = 1024**3
 BACKUPS_TAKEN = 3
 """Room on the database server in multiples of its databases: the rehearsal's dump, the frozen backup, the restore."""
+SLOTTED = ("keystone.server", "haproxy.proxy")
+"""The roles whose nodes an upgrade builds anew in their other slot."""
 
 
 def refuse(what: str, reasons: list[str], do: str) -> None:
@@ -41,34 +45,76 @@ def of_hop(source: str, target: str, releases: Releases) -> Iterator[str]:
         yield f"{target} is older than {source}: Saltus goes forward, and back only by a rollback of its own upgrade"
 
 
+def of_suites(cloud: Cloud, source: str | None, target: str, releases: Releases) -> Iterator[str]:
+    """Nodes that would be built anew on `target`, and for which no Debian suite has its packages."""
+    if releases.get(target).suite is not None:
+        return
+    built = [node for role in SLOTTED for node in slotted(cloud, role)] + [cloud.rehearsal]
+    names = dict.fromkeys(node.name for node in built if node is not None and node.suite is None)
+    if names:
+        carried = [r.name for r in releases.releases if r.suite and source and releases.is_newer(r.name, source)]
+        yield (
+            f"{', '.join(names)} cannot be built on {target}: no Debian suite carries it, and the model names none"
+            f" (machine:suite){'; Debian carries ' + ', '.join(carried) if carried else ''}"
+        )
+
+
+def of_routes(cloud: Cloud, source: str, target: str) -> Iterator[str]:
+    """Databases that cannot be taken to `target` at all, or not by the tools of `target` alone."""
+    try:
+        routes = find_routes(source, target, names=cloud.services)
+    except NoRoute as no:
+        yield from no.reasons
+        return
+    for service, route in routes.items():
+        for stop in route.stops[:-1]:
+            yield f"{service} must stop at {stop.release} on its way to {target}: {stop.why}. Go there first"
+
+
 def of_facts(cloud: Cloud, facts: Facts) -> Iterator[str]:
     """What is wrong with the cloud as it is."""
     slot = serving_slot(cloud, facts)
     if slot is None:
         yield f"no proxy holds the virtual address {cloud.networks.management.vip}: nothing serves the APIs"
-    wanted = [machine for machine in cloud.machines() if machine.slot in (None, slot)]
-    for machine in wanted:
-        if cloud.node(machine.node).rehearsal:
-            continue
-        found = facts.machines.get(machine.name)
+    names = [machine.name for machine in cloud.machines() if machine.slot in (None, slot)]
+    yield from of_machines([name for name in names if not cloud.node_of(name).rehearsal], facts)
+    yield from of_disk(cloud, facts)
+
+
+def of_machines(names: Iterable[str], facts: Facts) -> Iterator[str]:
+    """Machines that must be there and answer, and do not."""
+    for name in names:
+        found = facts.machines.get(name)
         if found is None:
-            yield f"the machine {machine.name} of the model does not exist"
+            yield f"the machine {name} of the model does not exist"
         elif not found.running:
-            yield f"the machine {machine.name} is off"
+            yield f"the machine {name} is off"
         elif not found.answers:
-            yield f"the minion of {machine.name} does not answer"
-    for name, found in facts.machines.items():
-        if "mariadb.server" in cloud.node_of(name).roles and found.free_bytes is not None and facts.database_bytes:
-            needed = facts.database_bytes * BACKUPS_TAKEN + GIB
-            if found.free_bytes < needed:
-                yield (
-                    f"{name} has {found.free_bytes / GIB:.1f} GiB free and its backups need {needed / GIB:.1f} GiB"
-                    f" ({BACKUPS_TAKEN} times its databases and 1 GiB)"
-                )
+            yield f"the minion of {name} does not answer"
+
+
+def of_disk(cloud: Cloud, facts: Facts) -> Iterator[str]:
+    """A database server without room for what an upgrade keeps there."""
+    for node in cloud.with_role("mariadb.server"):
+        found = facts.machines.get(node.name)
+        if found is None or found.free_bytes is None or facts.database_bytes is None:
+            continue
+        needed = facts.database_bytes * BACKUPS_TAKEN + GIB
+        if found.free_bytes < needed:
+            yield (
+                f"{node.name} has {found.free_bytes / GIB:.1f} GiB free and its backups need {needed / GIB:.1f} GiB"
+                f" ({BACKUPS_TAKEN} times its databases and 1 GiB)"
+            )
 
 
 def of_schemas(cloud: Cloud, facts: Facts, source: str, services: Services) -> Iterator[str]:
-    """Databases that do not stand where the release of the control plane has them."""
+    """Databases that do not stand where the release of the control plane has them.
+
+    Nothing is said of databases while their server is silent: that is a reason of its own.
+    """
+    servers = [facts.machines.get(node.name) for node in cloud.with_role("mariadb.server")]
+    if not any(server and server.answers for server in servers):
+        return
     for service in services.services:
         if service.name not in cloud.services:
             continue
@@ -76,8 +122,18 @@ def of_schemas(cloud: Cloud, facts: Facts, source: str, services: Services) -> I
             found = facts.schemas.get(database)
             if found is None:
                 yield f"the database {database} has no schema version: it is missing or empty"
-            elif tuple(sorted(found)) != tuple(sorted(heads)):
+            elif set(found) != set(heads):
                 yield (
-                    f"the database {database} is at {' '.join(found)}, and {service.name} of {source} ends at"
-                    f" {' '.join(heads)}: finish its own db_sync first"
+                    f"the database {database} is at {' '.join(found)} ({_place(database, found)}), and"
+                    f" {service.name} of {source} ends at {' '.join(heads)}: finish its own db_sync first"
                 )
+
+
+def _place(database: str, versions: tuple[str, ...]) -> str:
+    """Where a database stands, in words."""
+    place = load_schemas().get(database).place(versions)
+    if place.kind == "release":
+        return f"as {' and '.join(place.releases)} {'has' if len(place.releases) == 1 else 'have'} it"
+    if place.kind == "between":
+        return "between " + " and ".join(place.releases)
+    return "which no release in the catalogue knows"

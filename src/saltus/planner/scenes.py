@@ -14,6 +14,10 @@ from saltus.planner.images import image_of
 
 Slot = Literal["a", "b"]
 
+DUMPED_BELOW_BYTES = 512 * 1024**2
+"""Databases smaller than this are dumped in the window, larger ones copied as files. Measured on the lab's (60 MB, two
+cores): 0.8 s against 3.5 s; a dump grows with the rows, a copy reads at the disk's speed."""
+
 
 def serving_slot(cloud: Cloud, facts: Facts) -> Slot | None:
     """The slot whose proxy holds the virtual address; a proxy of slot x passes on to the control nodes of slot x."""
@@ -51,7 +55,7 @@ def make_scene(
             old=f"{node.name}-{old_slot}",
             new=f"{node.name}-{new_slot}",
             new_slot=new_slot,
-            image=image_of(node, target, roles, releases).name,
+            image=image_of(cloud, node, target, roles, releases).name,
         )
 
     def hop(name: str) -> ServiceHop:
@@ -62,15 +66,12 @@ def make_scene(
             commands=services.db_sync(name, source, target),
             heads=heads,
             needs_db_sync=any(set(facts.schemas.get(name, ())) != set(versions) for name, versions in heads.items()),
-            starts_early=any(role.starts_early for role in roles.roles if role.service == name),
             after=tuple(other for other in service.depends_on if other in cloud.services),
         )
 
     rehearsal = cloud.rehearsal
     assert rehearsal is not None, "refusals.py has looked for it"
-    proxy = slotted(cloud, "haproxy.proxy")[0]
     in_cloud = [service.name for service in services.services if service.name in cloud.services]
-    assert proxy.slots is not None
     return Scene(
         cloud=cloud.name,
         source=source,
@@ -78,14 +79,22 @@ def make_scene(
         control=tuple(pair(node) for node in slotted(cloud, "keystone.server")),
         proxies=tuple(pair(node) for node in slotted(cloud, "haproxy.proxy")),
         database=cloud.with_role("mariadb.server")[0].name,
+        freeze="logical" if (facts.database_bytes or DUMPED_BELOW_BYTES) < DUMPED_BELOW_BYTES else "physical",
         databases=tuple(sorted(database.name for database in cloud.databases)),
         rehearsal=rehearsal.name,
         rehearsal_address=str(rehearsal.address),
-        rehearsal_image=image_of(rehearsal, target, roles, releases).name,
+        rehearsal_image=image_of(cloud, rehearsal, target, roles, releases).name,
         vip=str(cloud.networks.management.vip),
-        new_proxy_address=str(proxy.slots[new_slot]),
         computes=tuple(node.name for node in cloud.with_role("nova.compute")),
         services=tuple(hop(name) for name in in_cloud),
+        early=tuple(
+            dict.fromkeys(
+                roles.get(name).service
+                for node in slotted(cloud, "keystone.server")
+                for name in roles.in_order(node.roles)
+                if roles.get(name).starts_early
+            )
+        ),
         facts=binding_facts(facts),
     )
 

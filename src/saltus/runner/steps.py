@@ -113,17 +113,17 @@ class StepDesk:
             ) from None
 
     def _finished(self, stage: Stage, step: Step, outcome: Outcome, seconds: float, *, verified: bool = False) -> None:
+        summary = self.redactor.text(outcome.summary)
         self.ledger.append(
             self._event(
                 StepFinished,
                 step,
-                summary=outcome.summary,
-                evidence=outcome.evidence,
+                summary=summary,
+                evidence=self.redactor.mapping(outcome.evidence),
                 seconds=round(seconds, 3),
                 verified=verified,
             )
         )
-        summary = self.redactor.text(outcome.summary)
         self.progress.step_ends(stage, step, summary, seconds, self.last_s.get(step.id))
 
     def _failed(self, stage: Stage, step: Step, failure: Failure, began: float, context: Context) -> None:

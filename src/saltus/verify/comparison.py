@@ -113,6 +113,19 @@ def compare(before: ApiLists, after: ApiLists, expected: Sequence[Expectation] =
     return Comparison.model_validate({"counts": counts, **found})
 
 
+def not_up_again(before: ApiLists, after: ApiLists) -> list[str]:
+    """Services that were up and have not reported yet: after a start they do within seconds."""
+    waiting = []
+    for name, field in (("compute_services", "state"), ("orchestration_services", "status")):
+        now = {row.identity(): getattr(row, field) for row in after.rows(name)}
+        waiting += [
+            row.label()
+            for row in before.rows(name)
+            if getattr(row, field) == "up" and now.get(row.identity()) == "down"
+        ]
+    return waiting
+
+
 def differences(before: ApiLists, after: ApiLists) -> Iterator[Finding]:
     for name in (question.name for question in QUESTIONS):
         old = {row.identity(): row for row in before.rows(name)}

@@ -10,8 +10,6 @@ from typing import Any
 import openstack
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 
 from saltus.errors import OperatorError
 
@@ -38,12 +36,8 @@ class Login:
         return f"http://{self.host}:{self.port}/v3"
 
 
-def connect(login: Login, *, timeout_s: float = 60, behind: str | None = None) -> Any:
-    """An authorised `openstack.connection.Connection`; its requests give up after `timeout_s` each.
-
-    `behind` is the address that the endpoints of keystone's catalogue name: requests to it go to `login.host` instead,
-    which is how a proxy is asked before it has the virtual address.
-    """
+def connect(login: Login, *, timeout_s: float = 60) -> Any:
+    """An authorised `openstack.connection.Connection`; its requests give up after `timeout_s` each."""
     with translated(f"cannot log in to {login.auth_url} as {login.username}"):
         connection = openstack.connect(
             load_yaml_config=False,
@@ -62,22 +56,8 @@ def connect(login: Login, *, timeout_s: float = 60, behind: str | None = None) -
             api_timeout=timeout_s,
             app_name="saltus",
         )
-        if behind is not None:
-            connection.session.session.mount(f"http://{behind}:", _Detour(behind, login.host))
         connection.authorize()
     return connection
-
-
-class _Detour(HTTPAdapter):  # type: ignore[misc]  # requests has no types here
-    """Sends what is meant for one address to another; everything else about the request stays."""
-
-    def __init__(self, meant: str, instead: str) -> None:
-        super().__init__()
-        self._meant, self._instead = f"//{meant}:", f"//{instead}:"
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        request.url = (request.url or "").replace(self._meant, self._instead, 1)
-        return super().send(request, *args, **kwargs)
 
 
 @contextmanager

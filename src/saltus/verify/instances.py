@@ -6,7 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network, ip_address
 from typing import Any
 
 from openstack import exceptions as sdk_errors
@@ -129,13 +129,34 @@ def silent(connection: Any, server: Any, because: str) -> InstanceFailed:
     )
 
 
-def start_stopped(connection: Any) -> list[str]:
-    """Start every instance that is SHUTOFF, of any project, as after its compute was off; their names."""
-    with translated("cannot start the instances that are off"):
-        stopped = list(connection.compute.servers(all_projects=True, status="SHUTOFF"))
-        for server in stopped:
-            connection.compute.start_server(server)
-    return [server.name for server in stopped]
+def bring_back(connection: Any, addresses: IPv4Network, *, within_s: float = 240) -> list[str]:
+    """Start every instance that is SHUTOFF, as after its compute was off, until all with one of `addresses` answer.
+
+    Looked at again and again: nova calls an instance ACTIVE until its compute is back and has found it powered off.
+    Returns their names; raises InstanceFailed for those that stay silent.
+    """
+    give_up = time.monotonic() + within_s
+    while True:
+        with translated("cannot start the instances that are off"):
+            servers = list(connection.compute.servers(all_projects=True))
+            for server in servers:
+                if server.status == "SHUTOFF" and not server.task_state:
+                    connection.compute.start_server(server)
+        silent_ones = [server.name for server in servers if not _answers_at(server, addresses)]
+        if not silent_ones:
+            return [server.name for server in servers]
+        if time.monotonic() > give_up:
+            raise InstanceFailed(
+                what=f"{', '.join(silent_ones)} did not come back",
+                because=f"no answer to ping within {within_s:.0f} s of their compute's start",
+                do="read nova-compute.log on their host: saltus lab exec cmp01 tail /var/log/nova/nova-compute.log",
+            )
+        time.sleep(2)
+
+
+def _answers_at(server: Any, addresses: IPv4Network) -> bool:
+    given = [a["addr"] for many in server.addresses.values() for a in many if ip_address(a["addr"]) in addresses]
+    return all(answers(address, within_s=2) is not None for address in given)
 
 
 def delete(connection: Any, name: str) -> None:

@@ -17,7 +17,7 @@ from saltus.plan.actions import (
     PrepareBackup,
     RestoreDatabases,
 )
-from saltus.runner.performer import Outcome, StepContext
+from saltus.runner.performer import Outcome, StepContext, Verdict
 from saltus.runner.performers.ground import Ground
 
 BACKUP_TIMEOUT_S = 4 * 3600.0
@@ -38,8 +38,19 @@ class BackupTaker:
             method=action.method,
             databases=list(action.databases),
             frozen=action.frozen,
-            replace=True,
+            # A frozen backup is what a rollback returns to: never replaced, least of all when db_sync has begun.
+            replace=not action.frozen,
         )
+        return self._outcome(action, taken)
+
+    def verify(self, action: BackUpDatabases, context: StepContext) -> Verdict:
+        """A backup appears whole or not at all; no frozen one was there when the plan was made."""
+        taken = self.ground.call(context, action.server, "saltus_mariadb.list_backups").get(action.label)
+        if not action.frozen or not taken:
+            return Verdict.not_done("it may be taken again")
+        return Verdict("done", self._outcome(action, taken))
+
+    def _outcome(self, action: BackUpDatabases, taken: dict[str, Any]) -> Outcome:
         return Outcome(f"{action.method} backup {action.label} in {taken['seconds']} s", {"backup": taken})
 
 
@@ -89,10 +100,7 @@ class WritesChecker:
 
     def perform(self, action: CheckWrites, context: StepContext) -> Outcome:
         writes = self.ground.call(context, action.server, "saltus_writes.since", action.label)
-        lines = [
-            f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()
-            for write in writes
-        ]
+        lines = [write_line(write) for write in writes]
         if lines and not action.discard:
             more = f"\n  - and {len(lines) - SHOWN_WRITES} more" if len(lines) > SHOWN_WRITES else ""
             raise OperatorError(
@@ -138,3 +146,8 @@ class DbSyncer:
         )
         done = db_sync.run(action, executor, say=context.say)
         return Outcome(done.summary(), {"db_sync": done.model_dump(mode="json")})
+
+
+def write_line(write: dict[str, str]) -> str:
+    """One write of a tenant, as `saltus_writes.since` tells it, in a line."""
+    return f"{write['at'] or 'since then'}: {write['verb']} {write['kind']} {write['name']} {write['id']}".rstrip()

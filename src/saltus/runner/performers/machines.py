@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from saltus.machines.images import Image as Built
 from saltus.machines.images import ImageSpec
 from saltus.machines.provider import MachineSpec, Volume
 from saltus.plan.actions import BuildImage, CreateMachine, DestroyMachine, StartMachine, StopMachine
-from saltus.planner.images import image_of
+from saltus.planner.images import Image, image_of
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
@@ -21,17 +22,25 @@ class ImageBuilder:
     def perform(self, action: BuildImage, context: StepContext) -> Outcome:
         ground = self.ground
         node = ground.cloud.node(action.node)
-        image = image_of(node, action.release, ground.catalog.roles, ground.catalog.releases)
-        base = ImageSpec(name=f"base-{image.suite}", suite=image.suite)
-        spec = ImageSpec(name=image.name, suite=image.suite, packages=image.packages, parent=base.name)
-        ground.images.build(base, context.say)
-        if ground.images.is_built(spec):
+        catalog = ground.catalog
+        image = image_of(ground.cloud, node, action.release, catalog.roles, catalog.releases)
+        before = ground.images.find(image.name)
+        built = self._build(image, context)
+        if before is not None and before.fingerprint == built.fingerprint:
             return Outcome(f"{image.name} is up to date")
-        built = ground.images.build(spec, context.say)
         return Outcome(
             f"{image.name}: {len(image.packages)} packages and what they need, on {image.suite}",
             {"image": image.name, "fingerprint": built.fingerprint, "seconds": round(built.build_s, 1)},
         )
+
+    def _build(self, image: Image, context: StepContext) -> Built:
+        if image.parent:
+            parent = self._build(image.parent, context).name
+        else:
+            base = ImageSpec(name=f"base-{image.suite}", suite=image.suite)
+            parent = self.ground.images.build(base, context.say).name
+        spec = ImageSpec(name=image.name, suite=image.suite, packages=image.packages, parent=parent)
+        return self.ground.images.build(spec, context.say)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ class ServiceStopper:
     ground: Ground
 
     def perform(self, action: StopServices, context: StepContext) -> Outcome:
+        machine = self.ground.provider.get(action.machine)
+        if machine is not None and not machine.is_running:
+            return Outcome(f"{action.machine} is off: nothing runs there")
         states = self.ground.call(context, action.machine, "saltus_node.stop", list(action.services))
         return Outcome(f"{len(states)} units stopped on {action.machine}", {"units": states})
 

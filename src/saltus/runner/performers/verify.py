@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from saltus.plan.actions import CheckFacts, CompareLists, ListApis, RecordVersio
 from saltus.planner.scenes import binding_facts, serving_slot
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
-from saltus.verify.comparison import ALWAYS, REHEARSAL, compare
+from saltus.verify.comparison import ALWAYS, REHEARSAL, compare, not_up_again
 from saltus.verify.connection import connect
 from saltus.verify.lists import ApiLists, ask
+
+UP_AGAIN_S = 90.0
+"""Services report every 10 s (nova's report_interval), and begin when they have logged in."""
 
 
 def differing_facts(ground: Ground, expected: dict[str, str]) -> list[str]:
@@ -61,7 +65,7 @@ class ApiLister:
     ground: Ground
 
     def perform(self, action: ListApis, context: StepContext) -> Outcome:
-        lists = ask(connect(self.ground.login(action.auth_host), behind=action.behind))
+        lists = self._ask(action, context)
         path = kept(self.ground, action.label)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(lists.to_json())
@@ -71,6 +75,17 @@ class ApiLister:
             f"{sum(rows.values())} rows in {len(rows)} lists; slowest {slowest} {lists.seconds[slowest]:.1f} s",
             {"rows": dict(rows), "seconds": dict(lists.seconds)},
         )
+
+    def _ask(self, action: ListApis, context: StepContext) -> ApiLists:
+        connection = connect(self.ground.login(action.auth_host))
+        give_up = time.monotonic() + UP_AGAIN_S
+        while True:
+            lists = ask(connection)
+            waiting = not_up_again(read_kept(self.ground, action.like), lists) if action.like else []
+            if not waiting or time.monotonic() > give_up:
+                return lists
+            context.say(f"waiting for {', '.join(waiting)} to report")
+            context.wait(2)
 
 
 @dataclass(frozen=True)

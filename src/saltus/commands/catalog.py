@@ -1,0 +1,115 @@
+"""`saltus catalog ...`: what is known of releases and services, and the routes between them."""
+
+from __future__ import annotations
+
+from saltus.catalog.releases import load_releases
+from saltus.catalog.routes import Route, find_route
+from saltus.catalog.schemas import load_schemas
+from saltus.catalog.services import Services, load_services
+from saltus.toolbox.recipes import load_recipes
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def can_have(service: str, release: str) -> bool:
+    """Does the registry have that service's tools of that release?"""
+    return service in load_recipes().available(release)
+
+
+def route(service: str, source: str, target: str, *, with_sources: bool = False) -> Route:
+    """The route by tools that the registry has; `with_sources` assumes that every package can be supplied."""
+    return find_route(service, source, target, available=None if with_sources else can_have)
+
+
+def route_table(found: Route) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for stop in found.stops:
+        first = ", ".join(f"{database} to {version}" for database, version in stop.sync_to)
+        rows.append((stop.release, f"first {first}, then its data migrations" if first else "", stop.why))
+    return ("stop", "in two parts", "why"), rows
+
+
+def list_releases() -> Table:
+    """Every release, and which services' tools of it the registry has."""
+    rows: list[tuple[str, ...]] = [
+        (
+            r.name,
+            r.series,
+            r.date.isoformat(),
+            "yes" if r.slurp else "",
+            r.suite or "",
+            ", ".join(load_recipes().available(r.name)) or "none",
+        )
+        for r in load_releases().releases
+    ]
+    return ("release", "series", "date", "slurp", "debian", "tools in the registry"), rows
+
+
+def show_release(name: str) -> Table:
+    """One release: each service's version, schema heads and the oldest release whose database it takes on."""
+    release, services = load_releases().get(name), load_services()
+    rows: list[tuple[str, ...]] = []
+    for service in services.services:
+        if not service.exists_in(release.name):
+            continue
+        heads = services.heads(service.name, release.name)
+        rows.append(
+            (
+                service.name,
+                release.versions.get(service.name, ""),
+                load_recipes().packages.get(release.name, {}).get(service.name, ""),
+                "; ".join(f"{d} {' '.join(versions)}" for d, versions in heads.items()) or "unknown",
+                floor(service.name, release.name, services) or "unknown",
+                ", ".join(b.id for b in service.blockers if load_releases().get(b.at).name == release.name),
+            )
+        )
+    return ("service", "first", "in the registry", "schema heads", "takes on from", "asks for"), rows
+
+
+def floor(service: str, release: str, services: Services) -> str | None:
+    """The oldest release whose databases the code of `release` takes on by its chains of scripts."""
+    entry, schemas = services.get(service), load_schemas()
+    for older in load_releases().releases:
+        if older.name == release:
+            return release if services.heads(service, release) else None
+        heads = services.heads(service, older.name)
+        adopted = [a.version for a in entry.adopts if a.holds(release)]
+        if heads and all(
+            schemas.get(d).accepts(release, versions, entry.repositories[d]) or versions == tuple(adopted)
+            for d, versions in heads.items()
+        ):
+            return older.name
+    return None
+
+
+def diff_releases(older: str, newer: str) -> Table:
+    """What changes between two releases for whoever takes the databases along."""
+    order, services = load_releases(), load_services()
+    older, newer = order.get(older).name, order.get(newer).name
+    rows: list[tuple[str, ...]] = []
+    for service in services.services:
+        if not service.exists_in(newer):
+            continue
+        if not service.exists_in(older):
+            rows.append((service.name, "new service", f"since {service.since}"))
+        for database in service.databases_in(newer):
+            if service.exists_in(older) and database not in service.databases_in(older):
+                rows.append((service.name, "new database", database))
+        before, after = services.heads(service.name, older), services.heads(service.name, newer)
+        for database in after:
+            if database in before and before[database] != after[database]:
+                rows.append(
+                    (
+                        service.name,
+                        f"schema of {database}",
+                        f"{' '.join(before[database])} -> {' '.join(after[database])}",
+                    )
+                )
+        for blocker in service.blockers:
+            if order.index(older) < order.index(blocker.at) <= order.index(newer):
+                rows.append((service.name, f"asked for by {blocker.at}", blocker.needs))
+        for fault in service.faults:
+            begins = fault.since is not None and order.index(older) < order.index(fault.since) <= order.index(newer)
+            if begins:
+                rows.append((service.name, "known fault", f"{fault.says}; cure: {fault.cure}"))
+    return ("service", "what", "change"), rows

@@ -1,0 +1,121 @@
+"""The report of a whole run: made by the real runner with a performer that only remembers, at a clock moved by hand.
+
+After a deliberate change of words: SALTUS_REWRITE=1 pytest, and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planning import make_plan
+from saltus.commands.reporting import make_report
+from saltus.commands.settings import Settings
+from saltus.commands.workplace import Workplace
+from saltus.journal.events import OutageSeen, StepStarted, WatchSummary
+from saltus.plan import Plan
+from saltus.report.report import Report
+from saltus.report.text import render
+from saltus.runner.clock import FakeClock
+from saltus.runner.gates import AutoApprover
+from saltus.runner.performer import StepContext
+from saltus.runner.performers.fake import EveryKind, FakePerformer
+from saltus.runner.run import Runner
+
+HERE = Path(__file__).parent
+PLANS = HERE.parent / "plans"
+VERSIONS = {
+    "check/versions": ({"ctl01-a": {"nova": "2:26.2.2-1"}, "cmp01": {"nova": "2:26.2.2-1"}}, "a"),
+    "verify/versions": ({"ctl01-a": {"nova": "2:26.2.2-1"}, "ctl01-b": {"nova": "2:31.0.0-6"}}, "b"),
+}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    return Workplace(Settings.from_options(state=str(tmp_path), model=None, journal=None))
+
+
+def plan_of(case: str) -> Plan:
+    """The golden plan, its steps one after another: side by side they would share the clock."""
+    plan = make_plan(PLANS / case)
+    stages = [
+        stage.model_copy(update={"steps": tuple(step.model_copy(update={"lane": None}) for step in stage.steps)})
+        for stage in plan.stages
+    ]
+    return plan.model_copy(update={"stages": tuple(stages)})
+
+
+def walk(workplace: Workplace, plan: Plan, **more: Any) -> str:
+    clock = FakeClock()
+
+    def do(context: StepContext) -> Any:
+        clock.move(timedelta(seconds=2))
+        if context.step.id in VERSIONS:
+            versions, slot = VERSIONS[context.step.id]
+            return {"versions": versions, "serving": {f"ctl01-{slot}": "ctl01", "cmp01": "cmp01"}}
+        return None
+
+    run = workplace.journal.create_run(plan, by="ann")
+    Runner(workplace.journal, EveryKind(FakePerformer(do=do, **more)), AutoApprover("demo"), clock, by="ann").run(run)
+    return run
+
+
+def watch(workplace: Workplace, run: str, step: str) -> None:
+    """What the watcher writes down when a run is over: one outage that began in `step`."""
+    begun = next(e.at for _, e in workplace.journal.read(run) if isinstance(e, StepStarted) and e.step == step)
+    common: dict[str, Any] = {"at": begun + timedelta(hours=1), "by": "ann"}
+    end = begun + timedelta(seconds=41)
+    workplace.journal.append(
+        run,
+        OutageSeen(**common, target="nova", what="write", started=begun, ended=end, step=step, lost=205),
+        WatchSummary(**common, target="nova", what="write", asked=9000, lost=205, outage_s=41.0, longest_s=41.0),
+        WatchSummary(**common, target="tenant", what="ping", asked=1793, lost=0, outage_s=0.0, longest_s=0.0),
+    )
+
+
+def test_the_report_of_an_upgrade_reads_like_this(workplace: Workplace) -> None:
+    plan = plan_of("control-zed-to-epoxy")
+    run = walk(workplace, plan)
+    watch(workplace, run, "real-upgrade/stop-ctl01")
+    text = render(make_report(workplace, run)).replace(plan.short, "PLAN")
+    if os.environ.get("SALTUS_REWRITE"):
+        (HERE / "report.md").write_text(text)
+    assert text == (HERE / "report.md").read_text()
+
+
+def test_a_report_is_the_same_after_it_was_written_down(workplace: Workplace) -> None:
+    report = make_report(workplace, walk(workplace, plan_of("control-zed-to-epoxy")))
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_an_outage_counts_for_the_stage_in_which_it_began(workplace: Workplace) -> None:
+    run = walk(workplace, plan_of("control-zed-to-epoxy"))
+    watch(workplace, run, "prepare/warm-ctl01")
+    outages = {stage.id: stage.outage_s for stage in make_report(workplace, run).stages}
+    assert outages == {"check": 0.0, "rehearse": 0.0, "prepare": 41.0, "real-upgrade": 0.0, "verify": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("fails", "says"),
+    [
+        ("prepare/machine-ctl01", "The window was not reached"),
+        ("real-upgrade/freeze", "Services are stopped, and nothing is frozen yet"),
+        ("real-upgrade/db_sync-nova", "`saltus rollback` takes the control plane back to zed"),
+    ],
+)
+def test_a_run_that_failed_tells_the_way_back_from_where_it_stands(workplace: Workplace, fails: str, says: str) -> None:
+    report = make_report(workplace, walk(workplace, plan_of("control-zed-to-epoxy"), fail_at={fails: 1}))
+    assert report.status == "failed"
+    stage = next(stage for stage in report.stages if stage.id == fails.partition("/")[0])
+    assert stage.status == "failed"
+    assert says in report.way_back
+
+
+def test_a_rollback_says_what_became_of_the_way_back(workplace: Workplace) -> None:
+    report = make_report(workplace, walk(workplace, plan_of("rollback-after-success")))
+    assert report.status == "done"
+    assert report.way_back == "saltus plan control starts again"

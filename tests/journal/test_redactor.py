@@ -1,0 +1,69 @@
+"""What is hidden, what is left to read, and that the log passes through it too."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from saltus.journal.redactor import Redactor, redact_logs
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("mysql+pymysql://nova:p/ss@w@10.0.0.1/nova", "mysql+pymysql://nova:[hidden]@10.0.0.1/nova"),
+        ("http://10.0.0.1:8774/v2.1 is down", "http://10.0.0.1:8774/v2.1 is down"),
+        ("sqlite:////var/lib/saltus/journal.db", "sqlite:////var/lib/saltus/journal.db"),
+        ("--password=abc --user nova", "--password=[hidden] --user nova"),
+        ("rabbit_password: abc", "rabbit_password: [hidden]"),
+        ('{"secret": "abc", "name": "nova"}', '{"secret": "[hidden]", "name": "nova"}'),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
+        ("the password was changed", "the password was changed"),
+        ("token expired at 12:00", "token expired at 12:00"),
+        ("db_sync nova: 64 revisions in 11.8 s", "db_sync nova: 64 revisions in 11.8 s"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nmore", "[hidden]\nmore"),
+        ("-----BEGIN PRIVATE KEY-----\ncut off", "[hidden]"),
+        ("login with hunter22hunter failed", "login with [hidden] failed"),
+    ],
+)
+def test_secrets_are_hidden_and_the_rest_is_left(said: str, shown: str) -> None:
+    assert Redactor(["hunter22hunter"]).text(said) == shown
+    assert Redactor(["hunter22hunter"]).text(shown) == shown
+
+
+def test_longer_secrets_go_first_and_short_words_stay() -> None:
+    redactor = Redactor(["secret-one", "secret-one-and-two", "db"])
+    assert redactor.text("secret-one-and-two secret-one db") == "[hidden] [hidden] db"
+
+
+def test_data_is_redacted_to_its_depth() -> None:
+    said = {"output": ["a hunter22hunter", {"deep": "hunter22hunter"}], "password": "x", "count": 7, "none": None}
+    assert Redactor(["hunter22hunter"]).data(said) == {
+        "output": ["a [hidden]", {"deep": "[hidden]"}],
+        "password": "[hidden]",
+        "count": 7,
+        "none": None,
+    }
+
+
+def test_the_log_and_its_tracebacks_hold_no_secret() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    before = {each: each.formatter for each in root.handlers}
+    root.addHandler(handler)
+    try:
+        redact_logs(Redactor(["hunter22hunter"]))
+        try:
+            raise RuntimeError("Access denied with hunter22hunter")
+        except RuntimeError:
+            logging.getLogger("saltus.test").exception("connecting to mysql://nova:other-pw@10.0.0.1/")
+    finally:
+        root.removeHandler(handler)
+        for each, formatter in before.items():
+            each.setFormatter(formatter)
+    assert "RuntimeError: Access denied with [hidden]" in stream.getvalue()
+    assert "hunter22" not in stream.getvalue()
+    assert "other-pw" not in stream.getvalue()

@@ -1,0 +1,99 @@
+"""A small cloud of fakes, and steps run on it by the real runner, so that what a step tells is what the journal has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planning import catalog, facts_of, small
+from saltus.fleet.fake import FakeFleet
+from saltus.journal.fold import StepState
+from saltus.journal.store import Journal
+from saltus.machines.fake import FakeProvider
+from saltus.machines.images import ImageStore
+from saltus.machines.provider import FileContent
+from saltus.plan import Impact, Plan, Stage, Step
+from saltus.planner.facts import Facts
+from saltus.runner.gates import AutoApprover
+from saltus.runner.performers.ground import Ground
+from saltus.runner.performers.machines import MachineCreator
+from saltus.runner.performers.registry import performers
+from saltus.runner.run import Runner
+from saltus.verify.connection import Login
+
+PLANS = Path(__file__).parents[1] / "plans"
+
+
+@dataclass
+class World:
+    """What the performers stand on; a test scripts `fleet` and `provider` and looks at what they were asked."""
+
+    provider: FakeProvider
+    fleet: FakeFleet
+    journal: Journal
+    ground: Ground
+    facts: Facts
+    forgotten: list[str] = field(default_factory=list)
+
+    def perform(self, action: Any, *, facts: dict[str, str] | None = None) -> StepState:
+        """Run a plan of that one step; a failure is in the state, as an operator would find it."""
+        step = Step(id="stage/step", title="Do it", action=action)
+        stage = Stage(id="stage", title="Do it", impact=Impact.NONE, way_back="none: a test", steps=(step,))
+        plan = Plan(name="control", cloud="small", source="zed", target="epoxy", facts=facts or {}, stages=(stage,))
+        return self.run(self.journal.create_run(plan, by="ann"))
+
+    def run(self, run: str) -> StepState:
+        runner = Runner(self.journal, performers(self.ground), AutoApprover("ann"), by="ann")
+        return runner.run(run).steps["stage/step"]
+
+    def calls(self) -> list[tuple[str, str]]:
+        """[(minion, function)] in the order in which they were asked, pings left out."""
+        return [(asked.minions[0], asked.function) for asked in self.fleet.asked if asked.function != "test.ping"]
+
+    def create(self, *machines: str, release: str = "zed") -> None:
+        """Machines that exist and run, as an earlier plan made them."""
+        creator = MachineCreator(self.ground)
+        for name in machines:
+            machine = self.ground.cloud.machine(name)
+            action = {"machine": name, "node": machine.node, "slot": machine.slot, "release": release, "image": "any"}
+            self.provider.create(creator._spec(_create(action)))
+            self.provider.start(name)
+        self.provider.calls.clear()
+
+
+def _create(fields: dict[str, Any]) -> Any:
+    from saltus.plan.actions import CreateMachine
+
+    return CreateMachine.model_validate(fields)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    facts = facts_of(PLANS / "control-zed-to-epoxy")
+    fleet, provider = FakeFleet(machine.name for machine in small().machines()), FakeProvider()
+    forgotten: list[str] = []
+    files: Callable[[str, Any], dict[str, FileContent]] = lambda minion, grains: {  # noqa: E731
+        "/etc/salt/minion.d/saltus.conf": FileContent(f"id: {minion}\ngrains: {dict(grains)}\n")
+    }
+    ground = Ground(
+        cloud=small(),
+        catalog=catalog(),
+        provider=provider,
+        images=ImageStore(tmp_path / "images"),
+        fleet=fleet,
+        minion_files=files,
+        forget_minion=forgotten.append,
+        login=lambda host: Login(host=host, username="admin", project="admin", password="secret", region="RegionOne"),
+        gather=lambda: world.facts,
+        guest=tmp_path / "guest",
+        tenant_password=lambda: "secret",
+        lists=tmp_path / "lists",
+    )
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db")
+    world = World(provider, fleet, journal, ground, facts, forgotten)
+    yield world
+    journal.close()

@@ -1,0 +1,57 @@
+"""A case of planning as it lies in a directory: `request.yml` and, but for a new cloud, `facts.json`."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import yaml
+
+from saltus.cli.upgrades import duration
+from saltus.model import Cloud, read_cloud
+from saltus.plan import Plan
+from saltus.planner import plans
+from saltus.planner.facts import Facts
+from saltus.planner.plans import Catalog
+
+SMALL = Path(__file__).parents[1] / "lab" / "clouds" / "small"
+
+
+@functools.cache
+def catalog() -> Catalog:
+    return Catalog.load()
+
+
+@functools.cache
+def small() -> Cloud:
+    """The shape `small`, checked against the catalogue."""
+    releases, roles = catalog().releases.releases, catalog().roles.roles
+    return read_cloud(
+        SMALL,
+        known_releases=[name for release in releases for name in (release.name, release.series)],
+        known_roles={role.role: [database.name for database in role.databases] for role in roles},
+    )
+
+
+def facts_of(case: Path) -> Facts:
+    return Facts.model_validate_json((case / "facts.json").read_text())
+
+
+def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
+    """The plan that the request asks for. Raises what the planner raises."""
+    request = yaml.safe_load((case / "request.yml").read_text())
+    cloud, kind = cloud or small(), request.pop("plan")
+    if kind == "deploy":
+        return plans.plan_deploy(cloud, catalog())
+    facts = facts_of(case)
+    if kind == "control":
+        expires = request.get("expires_after")
+        return plans.plan_control(
+            cloud, facts, catalog(), target=request["to"], expires_after=duration(expires) if expires else None
+        )
+    if kind == "rehearse":
+        return plans.plan_rehearsal(cloud, facts, catalog(), target=request["to"])
+    if kind == "rollback":
+        return plans.plan_rollback(cloud, facts, catalog(), discard_writes=request.get("discard_writes", False))
+    assert kind == "accept", f"{case.name} asks for {kind}"
+    return plans.plan_accept(cloud, facts, catalog())

@@ -82,7 +82,7 @@ def test_what_a_role_may_not_do_is_refused_and_the_run_stands_as_it_was(page: Pa
     fields = {"csrf": mark, **({"step": "prepare/warm-ctl01", "because": "x"} if verb == "skip" else {})}
     answer = client.post(f"/api/v1/runs/{waiting}/{verb}", data=fields, headers={"accept": "text/html"})
     assert answer.status_code in (403, 409)
-    assert "eve is viewer" in answer.text
+    assert "eve is a viewer" in answer.text
     assert _stands(page, waiting) == before
 
 

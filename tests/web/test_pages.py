@@ -7,7 +7,8 @@ import re
 
 import pytest
 from conftest import Page
-from fake_cloud import Worker, run_here
+from fake_cloud import Worker, make_plan, run_here
+from sqlalchemy import text
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
@@ -74,7 +75,7 @@ def test_the_audit_is_searched_and_written_as_csv(page: Page, waiting: str) -> N
 def test_a_viewer_has_no_buttons_and_an_approver_has(page: Page, waiting: str) -> None:
     seen = page.of("eve").get(f"/runs/{waiting}").text
     assert "Approve" not in seen.replace("rehearse/approve", "")
-    assert "eve is viewer, and it takes an approver" in seen
+    assert "eve is a viewer, and it takes an approver" in seen
     assert "Abort" not in seen
     assert ">Approve<" in page.of("bob").get(f"/runs/{waiting}").text
 
@@ -94,3 +95,19 @@ def test_approving_in_the_page_is_on_record_with_its_origin(page: Page, journal:
     line = next(line for line in runs.audit(journal, waiting) if line.what == "gate.approved")
     assert (line.by, line.origin, line.signature) == ("bob", "testclient by page", "holds")
     assert run_here(journal, waiting, Worker()) == "waiting"
+
+
+def test_a_run_of_another_version_is_listed_and_does_not_stop_the_others(
+    page: Page, journal: Journal, waiting: str
+) -> None:
+    other = journal.create_run(make_plan().model_copy(update={"cloud": "other"}), by="ann")
+    with journal.db.write() as connection:
+        connection.execute(text("UPDATE events SET json = replace(json, 'run.created', 'run.dreamt') WHERE run = :run"),
+                           {"run": other})  # fmt: skip
+    client = page.of("eve")
+    html = client.get("/").text
+    assert "unreadable" in html
+    assert waiting in html
+    answer = client.get(f"/runs/{other}")
+    assert answer.status_code == 409
+    assert "cannot be read" in answer.text

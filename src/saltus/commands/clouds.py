@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from saltus.commands.runs import RunLine
+from saltus.commands.runs import UNREADABLE, RunLine
 from saltus.plan import Plan
 
 
@@ -36,7 +36,8 @@ def list_clouds(lines: Iterable[RunLine], plan_of: Callable[[str], Plan]) -> lis
     """From the runs, newest first, one line for each cloud, by name."""
     clouds: dict[str, list[RunLine]] = {}
     for line in lines:
-        clouds.setdefault(line.cloud, []).append(line)
+        if line.status != UNREADABLE:
+            clouds.setdefault(line.cloud, []).append(line)
     return [_cloud(name, clouds[name], plan_of) for name in sorted(clouds)]
 
 

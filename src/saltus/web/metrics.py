@@ -14,7 +14,18 @@ from saltus.journal.connection import JournalUnreachable
 from saltus.web.access import site_of, who_asks
 from saltus.web.site import Site
 
-STATUSES = ("created", "ready", "running", "waiting", "paused", "interrupted", "failed", "done", "aborted")
+STATUSES = (
+    "created",
+    "ready",
+    "running",
+    "waiting",
+    "paused",
+    "interrupted",
+    "failed",
+    "unreadable",
+    "done",
+    "aborted",
+)
 
 
 def healthz(request: Request) -> Response:
@@ -46,7 +57,7 @@ def _lines(site: Site) -> Iterator[str]:
         for status in STATUSES:
             labels = f'cloud="{_escaped(cloud)}",plan="{_escaped(plan)}",status="{status}"'
             yield f"saltus_runs{{{labels}}} {count[cloud, plan, status]}"
-    live = [run for run in runs if run.status not in ("done", "aborted")]
+    live = [run for run in runs if run.status not in ("done", "aborted", "unreadable")]
     yield "# HELP saltus_run_steps_done Steps that are over, of runs that are not."
     yield "# TYPE saltus_run_steps_done gauge"
     yield from (f'saltus_run_steps_done{{run="{_escaped(run.run)}"}} {run.done}' for run in live)

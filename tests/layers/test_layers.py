@@ -16,7 +16,8 @@ LAYERS = [
     {"database", "verify"},
     {"runner"},
     {"commands"},
-    {"cli", "web"},
+    {"web"},
+    {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

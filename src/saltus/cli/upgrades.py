@@ -208,18 +208,24 @@ class ReportCommand(Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("run", nargs="?", help="the id of the run [the last one]")
-        parser.add_argument("-f", "--format", choices=("markdown", "json"), default="markdown")
+        parser.add_argument(
+            "-f", "--format", choices=("markdown", "json", "html"), help="[by the name of FILE; markdown]"
+        )
         parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it there")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands import reporting, upgrades
         from saltus.commands.workplace import Workplace
+        from saltus.report.html import render_html
         from saltus.report.text import render
 
         workplace = Workplace(self.settings)
         report = reporting.make_report(workplace, parsed_args.run or upgrades.latest_run(workplace))
-        text = report.model_dump_json(indent=1) if parsed_args.format == "json" else render(report)
+        by_name = {".json": "json", ".html": "html", ".htm": "html"}
+        name = parsed_args.output.suffix.lower() if parsed_args.output else ""
+        write = {"json": lambda report: report.model_dump_json(indent=1), "html": render_html, "markdown": render}
+        text = write[parsed_args.format or by_name.get(name, "markdown")](report)
         if parsed_args.output:
             parsed_args.output.write_text(text + "\n")
             print(f"written: {parsed_args.output}")

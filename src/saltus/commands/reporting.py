@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saltus.commands.evidence import lists_compared, schema_moves
 from saltus.commands.workplace import Workplace
 from saltus.journal.events import Event, GateApproved, GateRejected, OutageSeen, WatchSummary
-from saltus.journal.fold import RunState
+from saltus.journal.fold import RunState, fold
+from saltus.journal.store import Journal
 from saltus.plan import Stage
 from saltus.report.report import Answer, Outage, Report, StageLine, StepLine, Watched
 
 
 def make_report(workplace: Workplace, run: str) -> Report:
     """The report of a run, whether it is over or not."""
-    journal = workplace.journal
+    return report_of(workplace.journal, run)
+
+
+def report_of(journal: Journal, run: str) -> Report:
+    """The same, from the journal alone."""
     record = journal.find_run(run)
-    state = journal.state(record.id)
-    events = [event for _, event in journal.read(record.id)]
+    numbered = journal.read(record.id)
+    genuine = journal.signer.genuine if journal.signer else None
+    state = fold(journal.find_plan(record.fingerprint), numbered, genuine=genuine)
+    events = [event for _, event in numbered]
     plan = state.plan
     outages = tuple(_outage(event) for event in events if isinstance(event, OutageSeen))
     totals = {(e.target, e.what): e for e in events if isinstance(e, WatchSummary)}
@@ -41,6 +49,8 @@ def make_report(workplace: Workplace, run: str) -> Report:
             for e in totals.values()
         ),
         outages=outages,
+        schemas=schema_moves(state),
+        compared=lists_compared(state),
         answers=_answers(events),
         highlights=tuple(_highlights(state)),
         way_back=_way_back(state),
@@ -81,6 +91,7 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
                 status=state.steps[step.id].status,
                 seconds=state.steps[step.id].seconds,
                 summary=state.steps[step.id].summary,
+                started=state.steps[step.id].started_at,
             )
             for step in stage.steps
         ),
@@ -127,7 +138,7 @@ TOLD = ("api.compare", "instance.boot", "database.restore", "database.back-up")
 
 def _highlights(state: RunState) -> list[str]:
     return [
-        f"{step.title}: {state.steps[step.id].summary}"
+        f"{step.title}: {state.steps[step.id].summary or 'done'}"
         for step in state.plan.steps()
         if step.action.kind in TOLD and state.steps[step.id].status == "done"
     ]

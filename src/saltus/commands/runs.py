@@ -25,7 +25,7 @@ from saltus.journal.events import (
 )
 from saltus.journal.fold import RunState
 from saltus.journal.leases import Lease
-from saltus.journal.store import Journal, JournalMoved
+from saltus.journal.store import Journal, JournalMoved, NotReadable, RunRecord
 from saltus.journal.words import tell
 from saltus.runner.clock import Clock, SystemClock
 
@@ -102,14 +102,29 @@ class AuditLine:
     """`holds`, `does not hold`, or empty where none is asked for."""
 
 
-def list_runs(journal: Journal) -> list[RunLine]:
-    """Newest first."""
-    return [_line(journal, record.id, journal.state(record.id)) for record in reversed(journal.runs())]
+def list_runs(journal: Journal, state_of: Callable[[str], RunState] | None = None) -> list[RunLine]:
+    """Newest first. `state_of` is for those who keep the states of runs at hand."""
+    state_of = state_of or journal.state
+    return [_line_or_unreadable(journal, record, state_of) for record in reversed(journal.runs())]
 
 
-def show_status(journal: Journal, run: str) -> RunStatus:
+def _line_or_unreadable(journal: Journal, record: RunRecord, state_of: Callable[[str], RunState]) -> RunLine:
+    """A run of another version of Saltus is listed, and does not stop the others from being."""
+    try:
+        return _line(journal, record.id, state_of(record.id))
+    except NotReadable as error:
+        why = error.what
+    made = record.created_by, record.created_at
+    return RunLine(record.id, record.name, record.cloud, UNREADABLE, 0, 0, why, *made)
+
+
+UNREADABLE = "unreadable"
+"""The status of a run that this version of Saltus cannot read."""
+
+
+def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] | None = None) -> RunStatus:
     run = journal.find_run(run).id
-    state = journal.state(run)
+    state = (state_of or journal.state)(run)
     waiting = state.waiting_gate()
     answers = ""
     if waiting:

@@ -14,6 +14,7 @@ from saltus.commands.identity import demand, who_acts
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
+from saltus.journal.approvals import Person
 from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound, NotReadable
 from saltus.plan import Plan
@@ -148,12 +149,15 @@ def asker(workplace: Workplace, approve_as: str | None, *, wait: bool = False) -
     return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker(waits=wait)
 
 
-def run_detached(workplace: Workplace, name: str, *, approve_as: str | None) -> tuple[str, int, Path]:
+def run_detached(
+    workplace: Workplace, name: str, *, approve_as: str | None, who: Person | None = None, token: str | None = None
+) -> tuple[str, int, Path]:
     """Run in a process of its own that outlives this terminal: (the run's id, its process id, the file of its output).
 
-    Its gates are answered with `saltus approve`.
+    Its gates are answered with `saltus approve` or at the page. `who` asks for it, the person here if left out; the
+    process acts for the one whose `token` it gets.
     """
-    who = who_acts(workplace.journal)
+    who = who or who_acts(workplace.journal)
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
     output = workplace.settings.runs / run_id / "output"
@@ -163,6 +167,8 @@ def run_detached(workplace: Workplace, name: str, *, approve_as: str | None) -> 
     argv = [sys.executable, "-m", "saltus", *options, "run", run_id, "--wait"]
     argv += ["--approve-as", approve_as] if approve_as else []
     environment = {**os.environ, "SALTUS_JOURNAL": settings.journal_url}  # not in argv: it may hold a password
+    if token:
+        environment["SALTUS_TOKEN"] = token
     with output.open("ab") as file:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True

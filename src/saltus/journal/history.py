@@ -10,15 +10,18 @@ from saltus.journal import tables
 from saltus.journal.store import Journal
 
 
-def last_durations(journal: Journal, *, plan_name: str, cloud: str, runs: int = 5) -> dict[str, float]:
-    """{step id: seconds} from the latest `runs` runs of such a plan on this cloud, the newest first to speak."""
+def last_durations(
+    journal: Journal, *, plan_name: str, cloud: str, runs: int = 5, before: str | None = None
+) -> dict[str, float]:
+    """{step id: seconds} from the latest `runs` runs of such a plan on this cloud, the newest first to speak.
+
+    With `before`, the id of a run, from those that were made before it.
+    """
+    wanted = select(tables.runs.c.id).filter_by(name=plan_name, cloud=cloud)
+    if before is not None:
+        wanted = wanted.where(tables.runs.c.created_at < journal.find_run(before).created_at.isoformat())
     with journal.db.read() as connection:
-        latest = connection.execute(
-            select(tables.runs.c.id)
-            .filter_by(name=plan_name, cloud=cloud)
-            .order_by(tables.runs.c.created_at.desc())
-            .limit(runs)
-        ).scalars()
+        latest = connection.execute(wanted.order_by(tables.runs.c.created_at.desc()).limit(runs)).scalars()
         seconds: dict[str, float] = {}
         for run in latest.all():
             rows = connection.execute(

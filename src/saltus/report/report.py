@@ -20,6 +20,7 @@ class StepLine(_Data):
     status: str
     seconds: float | None
     summary: str = ""
+    started: datetime | None = None
 
 
 class StageLine(_Data):
@@ -55,6 +56,44 @@ class Outage(_Data):
     step: str | None
 
 
+class SchemaMove(_Data):
+    """What one step did to the schema of one database."""
+
+    stage: str
+    step: str
+    database: str
+    before: str
+    after: str
+    seconds: float | None
+    """Of the whole step, which may have moved several databases."""
+
+
+class ComparedList(_Data):
+    """One API list in two releases: rows, and how long the cloud took to answer."""
+
+    name: str
+    rows: tuple[int | None, int | None]
+    seconds: tuple[float | None, float | None]
+
+    @property
+    def is_equal(self) -> bool:
+        return self.rows[0] == self.rows[1]
+
+
+class ListsCompared(_Data):
+    """One comparison of API lists, with its findings as sentences; `lists` is empty when their counts were not kept."""
+
+    stage: str
+    step: str
+    title: str
+    before: str
+    after: str
+    status: str
+    summary: str
+    lists: tuple[ComparedList, ...]
+    findings: tuple[str, ...]
+
+
 class Answer(_Data):
     """Who answered a gate."""
 
@@ -84,6 +123,8 @@ class Report(_Data):
     """{component: (version before, version after)}."""
     watched: tuple[Watched, ...]
     outages: tuple[Outage, ...]
+    schemas: tuple[SchemaMove, ...] = ()
+    compared: tuple[ListsCompared, ...] = ()
     answers: tuple[Answer, ...]
     highlights: tuple[str, ...]
     """Facts in sentences: the instance that was booted, what the comparison of lists said."""

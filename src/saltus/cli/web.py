@@ -1,0 +1,43 @@
+"""`saltus web`: serve the page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from saltus.cli.command import DONE, Command
+
+
+class Web(Command):
+    """Serve the page: runs as they go, their evidence, and the buttons of their gates.
+
+    On the first start, when there are no accounts, a token is printed that lets in once, for a day, as `admin`. From
+    then on everybody needs an account, at the command line too: saltus user add NAME --role approver.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--listen", metavar="ADDRESS", default="127.0.0.1", help="[127.0.0.1]")
+        parser.add_argument("--port", type=int, default=8470, help="[8470]")
+        parser.add_argument("--certificate", metavar="FILE", type=Path, help="speak TLS: the certificate chain, PEM")
+        parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
+        parser.add_argument("--behind-tls", action="store_true", help="a proxy in front speaks TLS to the browsers")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands.web import first_token, starter
+        from saltus.commands.workplace import Workplace
+        from saltus.web.serve import Door, serve
+        from saltus.web.site import Site
+
+        door = Door(
+            parsed_args.listen, parsed_args.port, parsed_args.certificate, parsed_args.key, parsed_args.behind_tls
+        )
+        workplace = Workplace(self.settings)
+        site = Site(workplace.journal, starter(workplace), behind_tls=door.behind_tls or door.certificate is not None)
+        if token := first_token(workplace.journal):
+            print(f"the first account is admin; this token lets in once, for a day: {token}", flush=True)
+        print(f"serving {door.url}", file=sys.stderr, flush=True)
+        serve(site, door)
+        return DONE

@@ -1,0 +1,29 @@
+"""What `saltus web` needs of the rest: the first account, and runners started from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from saltus.commands import upgrades
+from saltus.commands.workplace import Workplace
+from saltus.journal.approvals import Person
+from saltus.journal.store import Journal
+from saltus.runner.gates import this_person
+
+
+def first_token(journal: Journal) -> str | None:
+    """On the first start, a token for the first account; None when there are accounts."""
+    return journal.accounts.first_token(by=this_person().name)
+
+
+def starter(workplace: Workplace) -> Callable[[str, Person], None]:
+    """Starts a runner in a process of its own, in the name of the person at the page."""
+
+    def start(run: str, who: Person) -> None:
+        token = workplace.journal.accounts.new_token(
+            who.name, lifetime=timedelta(minutes=5), label=f"to run {run}", once=True
+        )
+        upgrades.run_detached(workplace, run, approve_as=None, who=who, token=token)
+
+    return start

@@ -1,0 +1,190 @@
+"""The outage chart: time on one axis, a row for each API (read, write) and instance, outages over the steps that ran.
+
+Plain SVG made here, without a script: the page and the report draw the same picture. Colours come from `page.css`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+
+from saltus.report.report import Outage, Report, StepLine, Watched
+from saltus.report.text import seconds_text
+
+_LEFT, _PLOT, _RIGHT = 190, 680, 130
+_WIDTH = _LEFT + _PLOT + _RIGHT
+_ROW, _STEP = 24, 18
+_TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    begun: datetime
+    ended: datetime
+    zero: datetime
+    """What the ticks count from: the first question that got no answer."""
+
+    def x(self, at: datetime) -> float:
+        share = (at - self.begun) / (self.ended - self.begun)
+        return round(_LEFT + _PLOT * min(1.0, max(0.0, share)), 1)
+
+    def ticks(self) -> Iterator[tuple[float, str]]:
+        span_s = (self.ended - self.begun).total_seconds()
+        each_s = next((tick for tick in _TICKS_S if span_s / tick <= 9), _TICKS_S[-1])
+        first = math.ceil((self.begun - self.zero).total_seconds() / each_s)
+        last = math.floor((self.ended - self.zero).total_seconds() / each_s)
+        for number in range(first, last + 1):
+            yield self.x(self.zero + timedelta(seconds=number * each_s)), _tick_text(number * each_s)
+
+
+def outage_chart(report: Report, *, now: datetime | None = None) -> str:
+    """The chart as one `<svg>`; empty when nothing was watched. `now` ends what is not over yet."""
+    rows = watched_rows(report)
+    if not rows or report.started is None:
+        return ""
+    axis = _axis(report, now)
+    lines = _pack(_steps_within(report, axis), axis)
+    top = 26 + _STEP * len(lines) + 10
+    height = top + _ROW * len(rows) + 8
+    parts = [
+        f'<svg class="outages" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(describe(report))}">',
+        *_grid(axis, height),
+        *_bands(report, axis, top, height),
+        f'<text class="label" x="0" y="{26 + 13}">steps</text>' if lines else "",
+    ]
+    for number, line in enumerate(lines):
+        parts += [_step(step, axis, 26 + _STEP * number) for step in line]
+    for number, row in enumerate(rows):
+        parts += _row(row, [o for o in report.outages if (o.target, o.what) == (row.target, row.what)], axis,
+                      top + _ROW * number)  # fmt: skip
+    return "".join([*parts, "</svg>"])
+
+
+def describe(report: Report) -> str:
+    """The chart in a sentence, for those who do not see it."""
+    apis = [row for row in report.watched if row.what != "ping"]
+    pings = [row for row in report.watched if row.what == "ping"]
+    longest = max(apis, key=lambda row: row.longest_s, default=None)
+    told = []
+    if longest is not None:
+        of = f"{longest.target} ({longest.what})"
+        told.append(f"The longest API outage is {seconds_text(longest.longest_s)}, of {of}." if longest.longest_s
+                    else "No API had an outage.")  # fmt: skip
+    if pings:
+        lost = sum(row.lost for row in pings)
+        told.append(f"Instances lost {lost} of {sum(row.asked for row in pings)} pings.")
+    return " ".join(told)
+
+
+def watched_rows(report: Report) -> list[Watched]:
+    """Reads and writes of each API together, then instances. Of outages without totals yet, what is known."""
+    known = {(row.target, row.what): row for row in report.watched}
+    for outage in report.outages:
+        key = (outage.target, outage.what)
+        if key not in known:
+            mine = [o.seconds or 0.0 for o in report.outages if (o.target, o.what) == key]
+            known[key] = Watched(target=key[0], what=key[1], asked=0, lost=0, outage_s=sum(mine), longest_s=max(mine))
+    return sorted(known.values(), key=lambda row: (row.what == "ping", row.target, row.what))
+
+
+def _axis(report: Report, now: datetime | None) -> _Axis:
+    """The outages with a margin; the whole run when there were none."""
+    assert report.started is not None
+    ended = report.started + timedelta(seconds=report.seconds) if report.seconds else (now or report.started)
+    if not report.outages:
+        return _Axis(report.started, max(ended, report.started + timedelta(seconds=1)), report.started)
+    first = min(outage.started for outage in report.outages)
+    last = max((_end(outage) or ended) for outage in report.outages)
+    margin = max(timedelta(seconds=4), (last - first) * 0.12)
+    return _Axis(first - margin, max(last, first) + margin, first)
+
+
+def _end(outage: Outage) -> datetime | None:
+    return None if outage.seconds is None else outage.started + timedelta(seconds=outage.seconds)
+
+
+def _steps_within(report: Report, axis: _Axis) -> list[StepLine]:
+    found = []
+    for stage in report.stages:
+        for step in stage.steps:
+            if step.started is None or not step.seconds:
+                continue
+            if step.started < axis.ended and step.started + timedelta(seconds=step.seconds) > axis.begun:
+                found.append(step)
+    return sorted(found, key=lambda step: step.started or axis.begun)[:60]
+
+
+def _pack(steps: Iterable[StepLine], axis: _Axis) -> list[list[StepLine]]:
+    """Steps that ran side by side in lines of their own: each goes to the first line that is free."""
+    lines: list[list[StepLine]] = []
+    free: list[float] = []
+    for step in steps:
+        begun, end = _span(step, axis)
+        line = next((number for number, at in enumerate(free) if at <= begun + 0.5), len(lines))
+        if line == len(lines):
+            lines.append([])
+            free.append(0.0)
+        lines[line].append(step)
+        free[line] = end
+    return lines
+
+
+def _span(step: StepLine, axis: _Axis) -> tuple[float, float]:
+    assert step.started is not None
+    return axis.x(step.started), axis.x(step.started + timedelta(seconds=step.seconds or 0))
+
+
+def _step(step: StepLine, axis: _Axis, y: int) -> str:
+    begun, end = _span(step, axis)
+    width = max(1.5, end - begun - 1)
+    name = step.id.rpartition("/")[2]
+    shown = name if len(name) * 6.2 + 8 < width else ""
+    label = f'<text class="in-step" x="{begun + 5:.1f}" y="{y + 12}">{escape(shown)}</text>' if shown else ""
+    title = f"<title>{escape(step.id)}: {seconds_text(step.seconds)}</title>"
+    bar = f'<rect class="step is-{step.status}" x="{begun}" y="{y}" width="{width:.1f}" height="{_STEP - 3}" rx="3"/>'
+    return f"<g>{title}{bar}{label}</g>"
+
+
+def _grid(axis: _Axis, height: int) -> Iterator[str]:
+    for x, text in axis.ticks():
+        yield f'<line class="grid" x1="{x}" x2="{x}" y1="20" y2="{height}"/>'
+        yield f'<text class="tick" x="{x}" y="13" text-anchor="middle">{text}</text>'
+
+
+def _bands(report: Report, axis: _Axis, top: int, height: int) -> Iterator[str]:
+    """The steps in which an outage began, drawn through all rows."""
+    named = {outage.step for outage in report.outages}
+    for step in _steps_within(report, axis):
+        if step.id in named:
+            begun, end = _span(step, axis)
+            width = max(1.0, end - begun)
+            yield f'<rect class="band" x="{begun}" y="{top - 6}" width="{width:.1f}" height="{height - top}"/>'
+
+
+def _row(row: Watched, outages: Sequence[Outage], axis: _Axis, y: int) -> list[str]:
+    middle = y + _ROW / 2
+    total = "no outage" if not row.outage_s and not outages else seconds_text(row.outage_s)
+    parts = [
+        f'<text class="label" x="0" y="{middle + 4}">{escape(row.target)}<tspan class="kind" dx="6">{row.what}</tspan>'
+        "</text>",
+        f'<line class="rail is-{row.what}" x1="{_LEFT}" x2="{_LEFT + _PLOT}" y1="{middle}" y2="{middle}"/>',
+        f'<text class="total" x="{_WIDTH}" y="{middle + 4}" text-anchor="end">{total}</text>',
+    ]
+    for outage in outages:
+        begun, end = axis.x(outage.started), axis.x(_end(outage) or axis.ended)
+        where = f" in {outage.step}" if outage.step else ""
+        title = f"{row.target} {row.what}: {seconds_text(outage.seconds)} from {outage.started:%H:%M:%S} UTC{where}"
+        parts.append(
+            f'<rect class="outage is-{row.what}" x="{begun}" y="{y + 5}" width="{max(2.0, end - begun):.1f}"'
+            f' height="{_ROW - 10}" rx="3"><title>{escape(title)}</title></rect>'
+        )
+    return parts
+
+
+def _tick_text(seconds: float) -> str:
+    if abs(seconds) < 120:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min" if abs(seconds) < 7200 else f"{seconds / 3600:g} h"

@@ -1,0 +1,39 @@
+"""What the pages stand on: the journal, the states of runs kept at hand, and what starts a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from saltus.journal.approvals import Person
+from saltus.journal.history import last_durations
+from saltus.journal.store import Journal
+from saltus.plan import Plan
+from saltus.runner.clock import Clock, SystemClock
+from saltus.web.states import States
+
+Starter = Callable[[str, Person], None]
+"""Takes the run of that id up in a process of its own, in the name of the person who pressed the button."""
+
+
+@dataclass
+class Site:
+    """One `saltus web`."""
+
+    journal: Journal
+    start: Starter | None = None
+    """None: runs are started at the command line only, and the page says so."""
+    clock: Clock = field(default_factory=SystemClock)
+    behind_tls: bool = False
+    """The browser speaks TLS, to us or to a proxy: cookies are marked so, and the browser is told to insist on it."""
+
+    def __post_init__(self) -> None:
+        self.states = States(self.journal)
+        self._durations: dict[str, dict[str, float]] = {}
+
+    def earlier_durations(self, run: str, plan: Plan) -> dict[str, float]:
+        """{step: seconds} of the runs of such a plan on this cloud that were made before this one."""
+        if run not in self._durations:
+            found = last_durations(self.journal, plan_name=plan.name, cloud=plan.cloud, before=run)
+            self._durations[run] = found
+        return self._durations[run]

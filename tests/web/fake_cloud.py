@@ -1,0 +1,152 @@
+"""The lab's small cloud with nothing behind it: real plan, runner and journal; what performers do is made up."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from saltus.commands.settings import shipped
+from saltus.errors import OperatorError
+from saltus.journal.events import Evidence, OutageSeen, StepFinished, StepStarted, WatchSummary
+from saltus.journal.store import Journal
+from saltus.model.load import read_cloud
+from saltus.plan import Plan
+from saltus.plan.actions import BackUpDatabases, CompareLists, DbSync, ListApis, RecordVersions
+from saltus.planner import plans
+from saltus.planner.facts import Facts, MachineFacts
+from saltus.planner.plans import Catalog
+from saltus.runner.clock import SystemClock
+from saltus.runner.gates import Asker, JournalAsker
+from saltus.runner.performer import Outcome, StepContext, Verdict
+from saltus.runner.performers.fake import EveryKind
+from saltus.runner.run import Runner
+
+ROWS = dict(  # noqa: C408
+    identity_services=7, images=2, flavors=1, compute_services=3, servers=2, networks=2, subnets=2, ports=5, routers=1,
+    volumes=1, volume_types=1, orchestration_services=1,
+)  # fmt: skip
+VERSIONS = {
+    "zed": {"keystone": "2:22.0.0-2", "nova-api": "2:26.1.0-4", "neutron-server": "2:21.0.0-7"},
+    "epoxy": {"keystone": "2:27.0.0-3", "nova-api": "2:31.0.0-6", "neutron-server": "2:26.0.0-9"},
+}
+APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
+
+
+@functools.cache
+def make_plan(*, expires_after: timedelta | None = None) -> Plan:
+    """The control plane of the lab's small cloud, from zed to epoxy, with the facts of one just deployed."""
+    catalog = Catalog.load()
+    releases, roles = catalog.releases.releases, catalog.roles.roles
+    cloud = read_cloud(
+        shipped("lab") / "clouds" / "small",
+        known_releases=[name for release in releases for name in (release.name, release.series)],
+        known_roles={role.role: [database.name for database in role.databases] for role in roles},
+    )
+    machines = {}
+    for node in cloud.nodes:
+        if not node.rehearsal:
+            first = node.machines()[0]
+            machines[first.name] = MachineFacts(
+                node=node.name, slot=first.slot, release="zed", running=True, answers=True, free_bytes=50 << 30,
+                holds_vip=first.name.startswith("prx"),
+            )  # fmt: skip
+    known = {service.name for service in catalog.services.services}
+    heads = [catalog.services.heads(name, "zed") for name in sorted(known & set(cloud.services))]
+    schemas = {database: tuple(versions) for service in heads for database, versions in service.items()}
+    facts = Facts(machines=machines, schemas=schemas, database_bytes=1 << 28)
+    return plans.plan_control(cloud, facts, catalog, target="epoxy", expires_after=expires_after)
+
+
+class Worker:
+    """Takes the time that it is told to, and leaves the evidence that a real performer leaves."""
+
+    def __init__(
+        self, *, pace: Callable[[StepContext], float] = lambda _: 0.0, fail_at: Mapping[str, int] | None = None
+    ) -> None:
+        self.performed: list[str] = []
+        self._pace, self._fail_at = pace, dict(fail_at or {})
+
+    def perform(self, action: Any, context: StepContext) -> Outcome:
+        self.performed.append(context.step.id)
+        if pause := self._pace(context):
+            context.say(f"working on {context.step.title}", 0.5)
+            time.sleep(pause)
+        if self._fail_at.get(context.step.id, 0) > 0:
+            self._fail_at[context.step.id] -= 1
+            raise OperatorError(
+                what=f"{context.step.id} failed", because="the disk of dbs01 is full", do="make room, then go on"
+            )
+        summary, evidence = outcome(action, context)
+        return Outcome(summary, evidence)
+
+    def verify(self, action: Any, context: StepContext) -> Verdict:
+        return Verdict.not_done("the fake cloud remembers nothing")
+
+
+def outcome(action: Any, context: StepContext) -> tuple[str, Evidence]:
+    match action:
+        case DbSync():
+            before = {d: list(context.plan.facts[f"schema of {d}"].split()) for d in action.heads}
+            after = {d: list(heads) for d, heads in action.heads.items()}
+            commands = [{"argv": list(c.argv), "exit_code": 0, "seconds": 1.4} for c in action.commands]
+            done = {"service": action.service, "release": action.release, "before": before, "after": after,
+                    "commands": commands}  # fmt: skip
+            moves = "; ".join(f"{d} {' '.join(before[d])} -> {' '.join(after[d])}" for d in after)
+            return f"{action.service} in 1.4 s: {moves}", {"db_sync": done}
+        case ListApis():
+            seconds = {name: 0.1 + len(name) / 100 for name in ROWS}
+            return f"{sum(ROWS.values())} rows in {len(ROWS)} lists", {"rows": dict(ROWS), "seconds": seconds}
+        case CompareLists():
+            counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in ROWS.items())
+            lines = ["as expected: changed: compute services: nova-compute cmp01: state down -> up: it answers again"]
+            return f"nothing lost, nothing changed: {counts}", {"lines": [*lines, counts]}
+        case RecordVersions():
+            release, machine = ("zed", "ctl01-a") if context.step.id.startswith("check/") else ("epoxy", "ctl01-b")
+            return "4 components on 1 machine", {
+                "versions": {machine: dict(VERSIONS[release])},
+                "serving": {machine: "ctl01"},
+            }
+        case BackUpDatabases():
+            return f"{action.method} backup {action.label} in 2.1 s", {"backup": {"seconds": 2.1, "bytes": 41_943_040}}
+        case _:
+            return "", {}
+
+
+class Watch:
+    """Writes down what a watcher would have seen of a run: the APIs are away from the freeze to the switch."""
+
+    def __init__(self, journal: Journal, run: str) -> None:
+        self._journal, self._run = journal, run
+
+    def write_down(self) -> None:
+        begun = {e.step: e for _, e in self._journal.read(self._run) if isinstance(e, StepStarted)}
+        ended = {e.step: e for _, e in self._journal.read(self._run) if isinstance(e, StepFinished)}
+        if "real-upgrade/switch-prx01" not in ended:
+            return
+        down, up = begun["real-upgrade/stop-ctl01"].at, ended["real-upgrade/switch-prx01"].at
+        now, events = SystemClock().now(), []
+        for number, api in enumerate(APIS):
+            for what in ("read", "write"):
+                since = down + timedelta(milliseconds=90 * number + (40 if what == "write" else 0))
+                until = up + timedelta(milliseconds=70 * number)
+                lasted = (until - since).total_seconds()
+                lost = int(lasted * 4)
+                events.append(OutageSeen(at=now, by="ann", target=api, what=what, started=since, ended=until,
+                                         step="real-upgrade/stop-ctl01", lost=lost))  # fmt: skip
+                events.append(WatchSummary(at=now, by="ann", target=api, what=what, asked=lost + 400, lost=lost,
+                                           outage_s=lasted, longest_s=lasted))  # fmt: skip
+        for name in ("web-1", "web-2"):
+            events.append(WatchSummary(at=now, by="ann", target=name, what="ping", asked=1800, lost=0, outage_s=0.0,
+                                       longest_s=0.0))  # fmt: skip
+        self._journal.append(self._run, *events)
+
+
+def run_here(journal: Journal, run: str, worker: Worker, asker: Asker | None = None, *, by: str = "ann") -> str:
+    """Walk the run in this process, until it ends or has to stop; its status."""
+    state = Runner(journal, EveryKind(worker), asker or JournalAsker(waits=False), by=by).run(run)
+    if state.is_over:
+        Watch(journal, run).write_down()
+    return state.status

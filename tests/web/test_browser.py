@@ -1,0 +1,285 @@
+"""The page in headless Chromium: a run watched and steered, and what happens when time or the server runs out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import PASSWORD
+from fake_cloud import Worker, make_plan, run_here
+
+from saltus.commands import runs
+from saltus.journal.approvals import Person
+from saltus.journal.signatures import Signer
+from saltus.journal.store import Journal
+from saltus.runner.gates import JournalAsker
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+
+STEPS = len(list(make_plan().steps()))
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed: tests/prepare"),
+]
+playwright_api = pytest.importorskip("playwright.sync_api")
+expect = playwright_api.expect
+Tab = playwright_api.Page
+
+
+class Server:
+    """`saltus web` on the fake cloud, in a process of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        here = Path(__file__).parent
+        argv = [sys.executable, str(here / "served.py"), f"sqlite:///{self._directory}/journal.db",
+                str(self._directory / "journal.key"), str(self._port)]  # fmt: skip
+        output = (self._directory / "output").open("ab")
+        self._process = subprocess.Popen(argv, cwd=here, stdout=output, stderr=output, env={**os.environ})
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.url}/healthz", timeout=1)
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError((self._directory / "output").read_text())
+
+    def stop(self, *, at_once: bool = False) -> None:
+        self._process.kill() if at_once else self._process.terminate()
+        self._process.wait(15)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db", signer=Signer.from_file(tmp_path / "journal.key"))
+    for name, role in (("ann", "operator"), ("bob", "approver"), ("eve", "viewer")):
+        journal.accounts.create(name, role, by="root")  # type: ignore[arg-type]
+        journal.accounts.set_password(name, PASSWORD)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def server(journal: Journal, tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    yield server
+    server.stop(at_once=True)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab_of(chromium, server: Server) -> Iterator[Callable[..., Tab]]:  # type: ignore[no-untyped-def]
+    """A tab in which somebody has logged in. What the console complains of fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_tab(name: str, *, width: int = 1440, dark: bool = False) -> Tab:
+        scheme = "dark" if dark else "light"
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        log_in(tab, server, name, PASSWORD)
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def log_in(tab: Tab, server: Server, name: str, word: str) -> None:
+    tab.goto(f"{server.url}/login")
+    tab.get_by_label("Name").fill(name)
+    tab.get_by_label("Password or token").fill(word)
+    tab.get_by_role("button", name="Log in").click()
+
+
+def state(tab: Tab) -> object:
+    return tab.locator("#head .state")
+
+
+def mark(tab: Tab) -> None:
+    """A page that is loaded again forgets this."""
+    tab.evaluate("window.stayed = true")
+
+
+def stayed(tab: Tab) -> bool:
+    return bool(tab.evaluate("window.stayed === true"))
+
+
+def test_a_run_is_started_watched_approved_and_finished(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(expires_after=timedelta(hours=2)), by="ann")
+    tab = tab_of("bob")
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(state(tab)).to_have_text("created")
+    tab.get_by_role("button", name="Run", exact=True).click()
+    gate = tab.get_by_role("region", name="The rehearsal on epoxy passed.")
+    expect(gate).to_be_visible(timeout=60_000)
+    mark(tab)
+    expect(gate.locator("[data-until]")).to_contain_text(re.compile(r"1 h 59 m"))
+    expect(gate).to_contain_text("nothing lost, nothing changed")
+    expect(gate).to_contain_text("API down")
+    expect(tab.locator("#rail-rehearse")).to_contain_text("waiting")
+    tab.locator("#step-rehearse_2f_db_5f_sync-nova summary").first.click()
+    expect(tab.locator("#step-rehearse_2f_db_5f_sync-nova .log")).to_contain_text("db_sync-nova done in")
+    assert stayed(tab)
+    gate.get_by_label("Comment").fill("the lists are equal")
+    gate.get_by_role("button", name="Approve").click()
+    gate = tab.get_by_role("region", name="The cloud runs epoxy. Keep it?")
+    expect(gate).to_be_visible(timeout=60_000)
+    gate.get_by_role("button", name="Approve").click()
+    expect(state(tab)).to_have_text("done", timeout=60_000)
+    expect(tab.locator(".head")).to_contain_text(f"{STEPS} of {STEPS} steps")
+    tab.get_by_role("link", name="Audit").click()
+    expect(tab.get_by_role("region", name="Audit")).to_contain_text("rehearse/approve approved: the lists are equal")
+    tab.get_by_role("link", name="Outages").click()
+    expect(tab.locator("svg.outages")).to_be_visible()
+
+
+def test_a_gate_that_expires_is_seen_to_expire_and_the_run_pauses(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(expires_after=timedelta(seconds=6)), by="ann")
+    walk = threading.Thread(target=run_here, args=(journal, run, Worker(), JournalAsker()))
+    walk.start()
+    tab = tab_of("bob")
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator("#gate .until")).to_contain_text("Expires, and the run pauses, in", timeout=30_000)
+    mark(tab)
+    expect(state(tab)).to_have_text("paused", timeout=30_000)
+    expect(tab.locator("#head")).to_contain_text("gate rehearse/approve expired without an answer")
+    expect(tab.get_by_role("button", name="Approve")).to_have_count(0)
+    assert stayed(tab)
+    walk.join(10)
+
+
+def test_the_page_goes_on_after_the_server_was_killed(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(), by="ann")
+    worker = Worker(pace=lambda _: 0.3)
+    walk = threading.Thread(target=run_here, args=(journal, run, worker, JournalAsker()))
+    walk.start()
+    tab = tab_of("bob")
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator("#rail-rehearse")).to_contain_text("running", timeout=30_000)
+    mark(tab)
+    server.stop(at_once=True)
+    expect(tab.locator("#live")).to_contain_text("The connection is lost")
+    walk_on = time.monotonic() + 4
+    while time.monotonic() < walk_on:
+        tab.wait_for_timeout(500)
+    server.start()
+    gate = tab.get_by_role("region", name="The rehearsal on epoxy passed.")
+    expect(gate).to_be_visible(timeout=60_000)
+    expect(tab.locator("#live")).to_have_text("")
+    expect(tab.locator("#step-rehearse_2f_stop")).to_have_class(re.compile("is-done"))
+    expect(tab.locator(".head")).to_contain_text(f"of {STEPS} steps")
+    assert stayed(tab)
+    tab.get_by_role("button", name="Reject").click()
+    expect(state(tab)).to_have_text("aborted", timeout=30_000)
+    walk.join(20)
+
+
+def test_a_wrong_password_lets_nobody_in(chromium, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    tab = chromium.new_page()
+    log_in(tab, server, "bob", "not the password")
+    expect(tab.get_by_role("alert")).to_contain_text("let nobody in")
+    tab.goto(f"{server.url}/runs")
+    expect(tab).to_have_url(re.compile("/login"))
+    tab.close()
+
+
+def test_a_viewer_sees_everything_and_has_no_buttons(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(), by="ann")
+    run_here(journal, run, Worker())
+    tab = tab_of("eve")
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator("#gate")).to_contain_text("eve is a viewer, and it takes an approver")
+    assert tab.get_by_role("button").all_inner_texts() == ["Log out"]
+
+
+def test_a_gate_is_approved_with_the_keyboard_alone(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(), by="ann")
+    run_here(journal, run, Worker())
+    tab = tab_of("bob", width=390)
+    tab.goto(f"{server.url}/runs/{run}")
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.textContent.trim()") == "Approve":
+            break
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("rehearse/approve approved by bob")).to_be_visible()
+    assert runs.audit(journal, run)[-1].by == "bob"
+
+
+def test_a_half_written_comment_survives_what_happens_meanwhile(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run = journal.create_run(make_plan(), by="ann")
+    run_here(journal, run, Worker())
+    tab = tab_of("bob")
+    tab.goto(f"{server.url}/runs/{run}")
+    tab.get_by_label("Comment").fill("half a sent")
+    runs.pause(journal, run, Person("ann", role="operator"))
+    runs.skip(journal, run, Person("ann", role="operator"), step="prepare/warm-ctl01", because="no need")
+    expect(tab.locator("#rail-prepare")).to_contain_text("paused", timeout=10_000)
+    expect(tab.get_by_label("Comment")).to_have_value("half a sent")
+
+
+PAGES = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/audit", "/report.html")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
+    tab_of, server: Server, journal: Journal, dark: bool
+) -> None:  # type: ignore[no-untyped-def]
+    from axe_playwright_python.sync_playwright import Axe
+
+    plans = [make_plan().model_copy(update={"cloud": cloud}) for cloud in ("small", "waits", "fails")]
+    done, waits, fails = (journal.create_run(plan, by="ann") for plan in plans)
+    while run_here(journal, done, Worker()) == "waiting":
+        runs.approve(journal, done, Person("bob", role="approver"))
+    run_here(journal, waits, Worker())
+    run_here(journal, fails, Worker(fail_at={"rehearse/clone": 1}))
+    tab = tab_of("bob", width=390, dark=dark)
+    for address in (
+        "/",
+        "/runs",
+        "/login",
+        f"/runs/{fails}",
+        f"/runs/{waits}",
+        *(f"/runs/{done}{page}" for page in PAGES),
+    ):
+        tab.goto(server.url + address)
+        tab.wait_for_timeout(300)
+        found = Axe().run(tab).response["violations"]
+        bad = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+        assert bad == [], address
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390, address

@@ -1,0 +1,113 @@
+"""The pages as a browser without scripts gets them: what they say, and to whom."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from conftest import Page
+from fake_cloud import Worker, make_plan, run_here
+from sqlalchemy import text
+
+from saltus.commands import runs
+from saltus.journal.approvals import Person
+from saltus.journal.store import Journal
+
+
+def csrf(html: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', html)
+    assert found
+    return found[1]
+
+
+def test_the_first_page_shows_each_cloud_and_what_comes_next(page: Page, waiting: str) -> None:
+    html = page.of("eve").get("/").text
+    assert "zed" in html
+    assert "an answer to rehearse/approve" in html
+    assert "ctl01-a" in html
+
+
+@pytest.mark.parametrize("address", ["", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages",
+                                     "/audit", "/audit.csv", "/audit.json", "/report.html"])  # fmt: skip
+def test_every_page_of_a_run_opens(page: Page, waiting: str, address: str) -> None:
+    answer = page.of("eve").get(f"/runs/{waiting}{address}")
+    assert answer.status_code == 200
+    assert waiting in answer.text or "csv" in address
+
+
+def test_the_evidence_shows_schemas_lists_and_versions(page: Page, journal: Journal, waiting: str) -> None:
+    bob = Person("bob", role="approver")
+    runs.approve(journal, waiting, bob)
+    assert run_here(journal, waiting, Worker()) == "waiting"
+    runs.approve(journal, waiting, bob)
+    assert run_here(journal, waiting, Worker()) == "done"
+    client = page.of("eve")
+    html = client.get(f"/runs/{waiting}/evidence").text
+    assert "422ece571366" in html
+    assert "identity services" in html
+    assert "2:31.0.0-6" in html
+    chart = client.get(f"/runs/{waiting}/outages").text
+    assert chart.count('class="outage is-read"') == 7
+    report = client.get(f"/runs/{waiting}/report.html")
+    assert "<script" not in report.text
+    assert not re.search(r'(?:src|href)="', report.text)
+    assert "sha256-" in report.headers["content-security-policy"]
+
+
+def test_a_name_in_markup_is_shown_and_not_obeyed(page: Page, journal: Journal, waiting: str) -> None:
+    runs.skip(journal, waiting, Person("ann", role="operator"), step="prepare/warm-ctl01", because="<script>x</script>")
+    html = page.of("eve").get(f"/runs/{waiting}/audit").text
+    assert "&lt;script&gt;x&lt;/script&gt;" in html
+    assert "<script>x" not in html
+
+
+def test_the_audit_is_searched_and_written_as_csv(page: Page, waiting: str) -> None:
+    client = page.of("eve")
+    assert "Nothing matches." in client.get(f"/runs/{waiting}/audit?q=nobody+said+this").text
+    lines = client.get(f"/runs/{waiting}/audit.csv?q=gate.asked").text.splitlines()
+    assert lines[0] == "seq,at,by,kind,what,from,signature"
+    assert len(lines) == 2
+    whole = json.loads(client.get(f"/runs/{waiting}/audit.json").text)
+    assert whole["events"][0]["kind"] == "run.created"
+
+
+def test_a_viewer_has_no_buttons_and_an_approver_has(page: Page, waiting: str) -> None:
+    seen = page.of("eve").get(f"/runs/{waiting}").text
+    assert "Approve" not in seen.replace("rehearse/approve", "")
+    assert "eve is a viewer, and it takes an approver" in seen
+    assert "Abort" not in seen
+    assert ">Approve<" in page.of("bob").get(f"/runs/{waiting}").text
+
+
+def test_an_unknown_run_and_an_unknown_page_say_so(page: Page) -> None:
+    client = page.of("eve")
+    assert client.get("/runs/nothing").status_code == 404
+    assert "there is no run nothing" in client.get("/runs/nothing").text
+    assert client.get("/nowhere").status_code == 404
+
+
+def test_approving_in_the_page_is_on_record_with_its_origin(page: Page, journal: Journal, waiting: str) -> None:
+    client = page.of("bob")
+    mark = csrf(client.get(f"/runs/{waiting}").text)
+    answer = client.post(f"/api/v1/runs/{waiting}/approve", data={"csrf": mark, "comment": "looks good"})
+    assert answer.status_code == 303
+    line = next(line for line in runs.audit(journal, waiting) if line.what == "gate.approved")
+    assert (line.by, line.origin, line.signature) == ("bob", "testclient by page", "holds")
+    assert run_here(journal, waiting, Worker()) == "waiting"
+
+
+def test_a_run_of_another_version_is_listed_and_does_not_stop_the_others(
+    page: Page, journal: Journal, waiting: str
+) -> None:
+    other = journal.create_run(make_plan().model_copy(update={"cloud": "other"}), by="ann")
+    with journal.db.write() as connection:
+        connection.execute(text("UPDATE events SET json = replace(json, 'run.created', 'run.dreamt') WHERE run = :run"),
+                           {"run": other})  # fmt: skip
+    client = page.of("eve")
+    html = client.get("/").text
+    assert "unreadable" in html
+    assert waiting in html
+    answer = client.get(f"/runs/{other}")
+    assert answer.status_code == 409
+    assert "cannot be read" in answer.text

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import socket
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def create_bridge(bridge: Bridge, *, owner: str) -> None:
     execute(["ip", "link", "set", bridge.name, "alias", owner], purpose=purpose)
     execute(["ip", "address", "add", bridge.address, "dev", bridge.name], purpose=purpose)
     execute(["ip", "link", "set", bridge.name, "up"], purpose=purpose)
+
+
+def remove_link(name: str) -> None:
+    """Take an interface away; nothing to do when there is none. Its other end goes with it."""
+    if exists(name):
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)  # it may be gone by now
 
 
 def remove_bridge(bridge: Bridge, *, owner: str) -> bool:

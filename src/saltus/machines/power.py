@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from saltus.machines import inside, overlay, process, record
+from saltus.machines import inside, network, overlay, process, record
 from saltus.machines.execute import tail
 from saltus.machines.network import Bridge
 from saltus.machines.process import PROGRAM, Process
@@ -74,6 +74,11 @@ class Place:
         return f"saltus-{self.short_name}"
 
     @property
+    def link(self) -> str:
+        """The host's end of its first interface, as systemd-nspawn calls it."""
+        return f"vb-{self.short_name}"
+
+    @property
     def guest_link(self) -> str:
         """The host's end of a hypervisor's second interface."""
         return f"vx-{self.short_name}"
@@ -108,6 +113,9 @@ def launch(place: Place, spec: MachineSpec, *, bridge: Bridge, volumes: Path) ->
         *(guests if spec.hypervisor else ()),
         *(f"--bind={volumes / volume.name}:{volume.path}" for volume in spec.volumes),
     ]  # fmt: skip
+    # The kernel takes a killed machine's network apart in its own time; until then its links would be in the way.
+    for link in (place.link, place.guest_link):
+        network.remove_link(link)
     place.console.write_text("")
     process.launch(argv, unit=place.unit, console=place.console, memory_bytes=spec.memory_bytes)
 

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,11 @@ from fake_cloud import Worker, make_plan, run_here
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
+from saltus.journal.events import Event, RunStarted, StepFinished, StepStarted
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
+from saltus.plan import Impact, Plan, Stage, Step
+from saltus.plan.actions import StartMachine
 from saltus.runner.gates import JournalAsker
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -283,3 +286,32 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
         bad = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
         assert bad == [], address
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390, address
+
+
+def test_a_run_of_ten_thousand_steps_opens_in_two_seconds(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    tab = tab_of("bob")
+    stages = tuple(_fleet_stage(number) for number in range(10))
+    plan = Plan(name="compute", cloud="large", source="zed", target="epoxy", stages=stages)
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    steps = [step.id for step in plan.steps()]
+    events: list[Event] = [StepStarted(at=now, by="ann", step=step, attempt=1) for step in steps[:5520]]
+    events += [StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0) for step in steps[:5500]]
+    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"), *events)
+    begun = time.monotonic()
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator(".head")).to_contain_text("5500 of 10000 steps")
+    took_s = time.monotonic() - begun
+    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
+                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
+    print(f"10,000 steps opened in {took_s:.2f} s, two frames in {frame_ms:.0f} ms")
+    assert took_s < 2
+    assert frame_ms < 500
+
+
+def _fleet_stage(number: int) -> Stage:
+    steps = tuple(
+        Step(id=f"s{number}/cmp{n:04}", title=f"Upgrade cmp{n:04}", action=StartMachine(machine=f"cmp{n:04}"),
+             lane=f"l{n % 50}")
+        for n in range(1000)
+    )  # fmt: skip
+    return Stage(id=f"s{number}", title=f"Part {number}", impact=Impact.PACKETS, way_back="start them", steps=steps)

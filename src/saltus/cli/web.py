@@ -28,12 +28,13 @@ class Web(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands.web import first_token, starter
         from saltus.commands.workplace import Workplace
-        from saltus.web.serve import Door, serve
+        from saltus.web.serve import Door, check_door, serve
         from saltus.web.site import Site
 
         door = Door(
             parsed_args.listen, parsed_args.port, parsed_args.certificate, parsed_args.key, parsed_args.behind_tls
         )
+        check_door(door)
         workplace = Workplace(self.settings)
         site = Site(workplace.journal, starter(workplace), behind_tls=door.behind_tls or door.certificate is not None)
         if token := first_token(workplace.journal):

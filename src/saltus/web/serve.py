@@ -36,14 +36,19 @@ class Door:
         return f"{'https' if self.certificate else 'http'}://{host}:{self.port}/"
 
 
-def serve(site: Site, door: Door) -> None:
-    """Serve until interrupted. Refuses to send sessions over a network in the clear."""
+def check_door(door: Door) -> None:
+    """Refuses to send sessions over a network in the clear."""
     if not door.is_safe:
         raise OperatorError(
             what=f"the page is not served on {door.host}",
             because="sessions and passwords would cross the network in the clear",
             do="give --certificate and --key, or listen on 127.0.0.1 behind a proxy with TLS and say --behind-tls",
         )
+
+
+def serve(site: Site, door: Door) -> None:
+    """Serve until interrupted."""
+    check_door(door)
     app = make_app(site)
     config = uvicorn.Config(
         app,

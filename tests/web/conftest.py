@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fake_cloud import Worker, make_plan, run_here
+from page_cloud import Worker, make_plan, run_here
 from starlette.testclient import TestClient
 
 from saltus.journal.accounts import Role

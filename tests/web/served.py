@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from fake_cloud import Worker, run_here
+from page_cloud import Worker, run_here
 
 from saltus.journal.approvals import Person
 from saltus.journal.signatures import Signer

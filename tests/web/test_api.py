@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from conftest import Page
-from fake_cloud import Worker, run_here
+from page_cloud import Worker, run_here
 from starlette.testclient import TestClient
 
 from saltus.commands import runs

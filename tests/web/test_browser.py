@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PASSWORD
-from fake_cloud import Worker, make_plan, run_here
+from page_cloud import Worker, make_plan, run_here
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person

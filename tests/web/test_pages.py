@@ -7,7 +7,7 @@ import re
 
 import pytest
 from conftest import Page
-from fake_cloud import Worker, make_plan, run_here
+from page_cloud import Worker, make_plan, run_here
 from sqlalchemy import text
 
 from saltus.commands import runs

@@ -57,7 +57,8 @@ def _quoted(text):
 
 def databases_present(test=False):
     """Create the databases of every role, their users and grants, and correct passwords -> what changed, in words."""
-    databases = _databases()
+    # Once each: where services and their MariaDB share a node, both name the same databases.
+    databases = list({database["name"]: database for database in _databases()}.values())
     users = {database["user"]: _secret(f"database.{database['user']}") for database in databases}
     queries = ["SELECT 'database', schema_name FROM information_schema.schemata;"]
     queries += [

@@ -44,7 +44,8 @@ QUESTIONS = (
         " FROM standardattributes s LEFT JOIN networks n ON n.standard_attr_id = s.id"
         " LEFT JOIN ports p ON p.standard_attr_id = s.id LEFT JOIN routers r ON r.standard_attr_id = s.id"
         " LEFT JOIN securitygroups g ON g.standard_attr_id = s.id WHERE s.created_at >= '{since}'"
-        " AND s.resource_type != 'address_scopes' AND COALESCE(p.name, '') NOT LIKE 'saltus-verify-%'",
+        " AND s.resource_type != 'address_scopes' AND COALESCE(p.name, '') NOT LIKE 'saltus-verify-%'"
+        " AND COALESCE(s.description, '') NOT LIKE 'saltus-verify%'",
     ),
     (
         "keystone",

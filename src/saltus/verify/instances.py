@@ -88,7 +88,12 @@ def open_to_ping(connection: Any) -> None:
     for protocol, ports in (("icmp", {}), ("tcp", {"port_range_min": 1, "port_range_max": 65535})):
         if not any(rule.protocol == protocol and not rule.remote_group_id for rule in rules):
             connection.network.create_security_group_rule(
-                security_group_id=group.id, direction="ingress", ether_type="IPv4", protocol=protocol, **ports
+                security_group_id=group.id,
+                direction="ingress",
+                ether_type="IPv4",
+                protocol=protocol,
+                description="saltus-verify: made to see an instance answer",
+                **ports,
             )
 
 

@@ -48,6 +48,8 @@ class Minion:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        # As after a boot. What a killed minion left in there stops the next one until init has reaped the old process.
+        shutil.rmtree(self.root / "run", ignore_errors=True)
         for directory in ("var/log/salt", "run/salt/minion", "var/cache/salt/minion"):
             (self.root / directory).mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(

@@ -1,8 +1,8 @@
 """A whole upgrade of a real cloud and its way back, by the commands an operator types. Needs root and about 10 GiB.
 
-One story in order: Zed with a tenant's instance; what goes wrong on the way, and what an operator does then; Epoxy; what
-tenants then write; back to Zed, every table as it was; Epoxy again, for good. The tests share the cloud, and each says
-what it expects of the state the one before has left.
+One story in order: Zed with a tenant's instance; what goes wrong on the way, and what an operator does then; Epoxy;
+what tenants then write; back to Zed, every table as it was; Epoxy again, for good. The tests share the cloud, and each
+says what it expects of the state the one before has left.
 """
 
 from __future__ import annotations

@@ -138,9 +138,7 @@ def test_package_sources_of_the_model_take_the_place_of_the_hosts(small: Cloud) 
     assert small.package_sources("trixie") is None
     sources = {
         "debian": PackageSource(uri="http://own.example/debian"),
-        "security": PackageSource(
-            uri="http://own.example/security", suite="{suite}-security", components=("a", "b")
-        ),
+        "security": PackageSource(uri="http://own.example/security", suite="{suite}-security", components=("a", "b")),
         "backports": PackageSource(uri="http://own.example/zed", signed_by="/etc/own.gpg", machines="bookworm"),
     }
     own = small.model_copy(update={"packages": sources})

@@ -113,7 +113,8 @@ def test_a_full_disk_fails_the_backup_and_the_cloud_serves_on(workplace: Workpla
         done = saltus("run", plan, exit_code=1)
     finally:
         on("dbs01", "umount /var/backups/saltus")
-    assert "No space left on device" in done.stderr
+    assert "dbs01: the backup rehearsal was not begun" in done.stderr
+    assert "/var/backups/saltus has 0 MB free" in done.stderr
     assert serves(workplace, "prx01-a")
     story["run"] = last_run(workplace)
     assert failed_steps(workplace, story["run"]) == ["rehearse/backup"]

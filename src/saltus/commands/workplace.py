@@ -10,6 +10,7 @@ from typing import Any
 from saltus.commands.gathering import gather_facts
 from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
+from saltus.fleet.decryption import Decryption
 from saltus.fleet.keys import MinionKeys
 from saltus.fleet.live import SaltFleet
 from saltus.fleet.master import Master, MasterSettings
@@ -50,11 +51,22 @@ class Workplace:
 
     @functools.cached_property
     def secrets(self) -> SecretStore:
-        return SecretStore(self.settings.secrets, self.cloud.name)
+        return SecretStore(
+            self.settings.secrets, self.cloud.name, of_model=self.cloud.secrets, decrypt=self.decryption.text
+        )
+
+    @functools.cached_property
+    def decryption(self) -> Decryption:
+        return Decryption(self.master_settings.gpg)
 
     @functools.cached_property
     def journal(self) -> Journal:
-        return open_journal(self.settings, Redactor(self.secrets.values()))
+        return open_journal(self.settings, self.redactor)
+
+    @functools.cached_property
+    def redactor(self) -> Redactor:
+        """Knows every secret of the cloud: its store's, and what else is encrypted in its model."""
+        return Redactor(self.secrets.values() | self.decryption.values_in(self.cloud.pillar))
 
     @functools.cached_property
     def images(self) -> ImageStore:

@@ -39,7 +39,7 @@ PGP = "-----BEGIN PGP MESSAGE-----\n\nwYwDAAAA\n-----END PGP MESSAGE-----"
     ],
 )
 def test_a_plain_secret_is_found_by_its_place(parameters: dict[str, Any], places: list[str]) -> None:
-    assert [place for place, _ in plain_secrets(parameters, {"admin", "database:nova"})] == places
+    assert [place for place, *_ in plain_secrets(parameters, {"admin", "database:nova"})] == places
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from saltus.machines.nspawn import NspawnProvider
 from saltus.machines.provider import FileContent
 from saltus.model.cloud import Cloud
 from saltus.model.load import read_cloud
-from saltus.model.secrets import SecretStore
+from saltus.model.plain import plain_secrets
+from saltus.model.secrets import SecretStore, required_secrets
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
 from saltus.runner.performers.ground import Ground
@@ -65,8 +66,9 @@ class Workplace:
 
     @functools.cached_property
     def redactor(self) -> Redactor:
-        """Knows every secret of the cloud: its store's, and what else is encrypted in its model."""
-        return Redactor(self.secrets.values() | self.decryption.values_in(self.cloud.pillar))
+        """Knows every secret of the cloud: its store's, what else is encrypted in its model, and what a lab's shows."""
+        shown = {value for *_, value in plain_secrets(self.cloud.pillar, required_secrets(self.cloud))}
+        return Redactor(self.secrets.values() | self.decryption.values_in(self.cloud.pillar) | shown)
 
     @functools.cached_property
     def images(self) -> ImageStore:

@@ -23,16 +23,13 @@ _NAMES_MANY = re.compile(r"(?:^|_)(?:passwords|passphrases|secrets|(?:private|ap
 """A mapping or list of secrets, whatever the keys in it are called."""
 
 _LOOKS_LIKE = (
-    ("a private key", re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")),
-    ("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]*:[^\s/@]+@", re.IGNORECASE)),
+    ("a private key", re.compile(r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*)", re.DOTALL)),
+    ("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]*:([^\s/@]+)@", re.IGNORECASE)),
     (
         "a password among options",
-        re.compile(r"(?:\b|_)(?:password|passwd|pwd|secret|token|api_?key)=[^\s,;&]+", re.IGNORECASE),
+        re.compile(r"(?:\b|_)(?:password|passwd|pwd|secret|token|api_?key)=([^\s,;&]+)", re.IGNORECASE),
     ),
-    (
-        "a token",
-        re.compile(r"\bgAAAA[A-Za-z0-9_-]{40,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.|\bsaltus_[0-9a-f]{8}_"),
-    ),
+    ("a token", re.compile(r"\b(gAAAA[\w-]{40,}|eyJ[\w-]{8,}\.[\w-]{8,}\.|saltus_[0-9a-f]{8}_\w+)")),
 )
 
 
@@ -41,18 +38,20 @@ def check_plain_secrets(files: TreeFiles, mistakes: Mistakes) -> None:
     every = [*files.nodes.values(), *files.classes.values()]
     paths = {path for file in every for path in _named_paths(file.parameters)}
     for file in every:
-        for place, what in plain_secrets(file.parameters, paths):
+        for place, what, _ in plain_secrets(file.parameters, paths):
             mistakes.add(file.shown, f"{place} is {what}, which anybody can read: encrypt it (docs/model.md)")
 
 
-def plain_secrets(parameters: Mapping[str, object], paths: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """(`nova:controller:password`, what it is) of each plain secret. `paths` are names of secrets, not secrets."""
+Found = tuple[str, str, str]
+"""Where (`nova:controller:password`), what it is, and the secret itself: that for the redactor alone."""
+
+
+def plain_secrets(parameters: Mapping[str, object], paths: Collection[str] = ()) -> Iterator[Found]:
+    """Each plain secret. `paths` are names of secrets, not secrets."""
     yield from _within(parameters, (), paths, secret=False)
 
 
-def _within(
-    value: object, place: tuple[str, ...], paths: Collection[str], *, secret: bool
-) -> Iterator[tuple[str, str]]:
+def _within(value: object, place: tuple[str, ...], paths: Collection[str], *, secret: bool) -> Iterator[Found]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key == "secrets" and isinstance(inner, list):  # paths, not secrets
@@ -66,8 +65,8 @@ def _within(
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _within(inner, (*place, str(number)), paths, secret=secret)
-    elif what := _what(value, secret=secret):
-        yield ":".join(place), what
+    elif found := _what(value, secret=secret):
+        yield ":".join(place), *found
 
 
 def _plainly(key: str) -> str:
@@ -75,18 +74,18 @@ def _plainly(key: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", key.lstrip("~=")).lower()
 
 
-def _what(value: object, *, secret: bool) -> str | None:
+def _what(value: object, *, secret: bool) -> tuple[str, str] | None:
     if value is None or isinstance(value, bool) or value == "":
         return None
     text = PGP_MESSAGE.sub("", str(value))
     if _BEGINS_PGP in text:
-        return "a PGP message that is cut off"
+        return "a PGP message that is cut off", text
     left = REFERENCE.sub("", text).strip()
     if secret and left:
-        return "a plain secret"
+        return "a plain secret", left
     for what, pattern in _LOOKS_LIKE:
-        if pattern.search(left):
-            return what
+        if found := pattern.search(left):
+            return what, found[1]
     return None
 
 

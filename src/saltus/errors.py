@@ -1,6 +1,11 @@
 """What went wrong, why, and what to do: the errors that an operator can meet."""
 
 
+def because_line(because: str) -> str:
+    """`because: the disk is full`; a list of reasons begins on the next line."""
+    return f"because:{because}" if because.startswith("\n") else f"because: {because}"
+
+
 class OperatorError(Exception):
     """An error that tells the operator what to do. Anything else that escapes is a bug of ours and shows a traceback.
 
@@ -11,7 +16,7 @@ class OperatorError(Exception):
         self.what = what
         self.because = because
         self.do = do
-        super().__init__(f"{what}\nbecause: {because}\ndo: {do}")
+        super().__init__(f"{what}\n{because_line(because)}\ndo: {do}")
 
 
 class Refused(OperatorError):

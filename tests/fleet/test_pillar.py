@@ -19,6 +19,16 @@ from saltus.model.secrets import SecretStore
 SMALL = Path(__file__).parents[2] / "lab" / "clouds" / "small"
 
 
+def paths(state: Path, model: Path = SMALL) -> dict[str, str]:
+    """What the master is configured with."""
+    return {
+        "model_path": str(model),
+        "secrets_path": str(state),
+        "grains_path": str(state / "salt" / "grains"),
+        "keys_path": str(state / "salt" / "gpgkeys"),
+    }
+
+
 @pytest.fixture
 def pillar(tmp_path: Path) -> Any:
     """machine -> its pillar; all machines of `small` were made, slot a and the computes as zed, slot b as epoxy."""
@@ -29,12 +39,7 @@ def pillar(tmp_path: Path) -> Any:
         release = "epoxy" if machine.slot == "b" or machine.node == "upg01" else "zed"
         keys.record(machine.name, {"node": machine.node, "slot": machine.slot, "release": release})
 
-    def computed(machine: str) -> dict[str, Any]:
-        return pillar_for(
-            machine, model_path=str(SMALL), secrets_path=str(tmp_path), grains_path=str(tmp_path / "salt" / "grains")
-        )
-
-    return computed
+    return lambda machine: pillar_for(machine, **paths(tmp_path))
 
 
 def test_a_node_is_handed_its_reclass_parameters_and_what_is_computed(pillar: Any) -> None:
@@ -94,15 +99,11 @@ def test_a_changed_model_is_read_again(pillar: Any, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
     shutil.copytree(SMALL.parents[1], lab, symlinks=True)
     model = lab / "clouds" / "small"
-    paths = {
-        "model_path": str(model),
-        "secrets_path": str(tmp_path),
-        "grains_path": str(tmp_path / "salt" / "grains"),
-    }
-    before = pillar_for("ctl01-a", **paths)["saltus"]["region"]
+    where = paths(tmp_path, model)
+    before = pillar_for("ctl01-a", **where)["saltus"]["region"]
     for file in model.rglob("*.yml"):
         file.write_text(file.read_text().replace(before, "RegionTwo"))
-    assert pillar_for("ctl01-a", **paths)["saltus"]["region"] == "RegionTwo"
+    assert pillar_for("ctl01-a", **where)["saltus"]["region"] == "RegionTwo"
 
 
 def test_the_files_of_a_minion_make_it_trust_this_master_and_no_other(tmp_path: Path) -> None:

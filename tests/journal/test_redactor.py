@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from saltus.journal.redactor import Redactor, redact_logs
+from saltus.journal.redactor import Redactor, redact_process
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_log_and_its_tracebacks_hold_no_secret() -> None:
     before = {each: each.formatter for each in root.handlers}
     root.addHandler(handler)
     try:
-        redact_logs(Redactor(["hunter22hunter"]))
+        redact_process(Redactor(["hunter22hunter"]))
         try:
             raise RuntimeError("Access denied with hunter22hunter")
         except RuntimeError:

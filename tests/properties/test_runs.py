@@ -78,6 +78,8 @@ def any_event(the_plan: Plan) -> st.SearchStrategy[e.Event]:
         make(e.RetryRequested, step=st.one_of(st.none(), steps)),
         make(e.Paused, reason=text),
         make(e.DriftSeen, differences=st.just(("a",))),
+        make(e.FactsHeld, facts=one),
+        make(e.DriftAccepted, differences=st.just(("a",))),
         make(e.OutageSeen, target=text, what=st.just("read"), started=when),
         make(e.WatchSummary, target=text, what=st.just("ping"), asked=one, lost=one, outage_s=second, longest_s=second),
         make(e.NotificationFailed, channel=text, because=text),

@@ -19,7 +19,7 @@ from saltus.commands import runs, users
 from saltus.commands.identity import who_acts
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
-from saltus.journal.events import RunStarted, StepStarted
+from saltus.journal.events import DriftSeen, RunStarted, StepStarted
 from saltus.journal.redactor import Redactor
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
@@ -170,6 +170,17 @@ def run_skip_of_no_step(desk: Desk) -> None:
 
 def run_skip_of_a_done_step(desk: Desk) -> None:
     runs.skip(desk.journal, desk.waiting(), ANN, step="build/ctl01", because="late", clock=desk.clock)
+
+
+def run_accepts_no_drift(desk: Desk) -> None:
+    runs.accept_drift(desk.journal, desk.waiting(), BOB, clock=desk.clock)
+
+
+def run_viewer_accepts_drift(desk: Desk) -> None:
+    run = desk.waiting()
+    desk.journal.append(run, DriftSeen(at=AT, by="ann", differences=("schema of nova: a expected, b found",)))
+    desk.journal.accounts.create("vic", "viewer", by="ann")
+    runs.accept_drift(desk.journal, run, Person("vic", "", "viewer"), clock=desk.clock)
 
 
 def run_unknown_plan(desk: Desk) -> None:

@@ -234,11 +234,3 @@ def test_two_runs_never_touch_one_machine(journal: Journal) -> None:
     third = journal.create_run(plan(stage("build", step("build/a"))), by="ann", undoes=first)
     assert runner(journal, FakePerformer()).run(third).status == "done"
     assert journal.state(first).status == "aborted"
-
-
-def test_drift_pauses_and_a_person_who_resumes_has_accepted_it(journal: Journal) -> None:
-    run, fake = journal.create_run(plan(stage("build", step("build/a"))), by="ann"), FakePerformer()
-    state = runner(journal, fake, drift=lambda _: ["nova on ctl01: 26.1, was 26.0"]).run(run)
-    assert (state.status, fake.performed) == ("paused", [])
-    assert "nova on ctl01: 26.1, was 26.0" in state.reason
-    assert runner(journal, fake, drift=lambda _: ["nova on ctl01: 26.1, was 26.0"]).run(run).status == "done"

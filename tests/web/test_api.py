@@ -44,7 +44,7 @@ def test_every_error_has_one_shape(of, page: Page, waiting: str) -> None:  # typ
         403: eve.post(f"/api/v1/runs/{waiting}/pause", json={}),
         404: bob.get("/api/v1/runs/nothing"),
         405: bob.post("/api/v1/runs", json={}),
-        409: bob.post(f"/api/v1/runs/{waiting}/skip", json={"step": "check/facts", "because": "it is done"}),
+        409: bob.post(f"/api/v1/runs/{waiting}/skip", json={"step": "check/lists", "because": "it is done"}),
         422: bob.post(f"/api/v1/runs/{waiting}/skip", json={"step": 3}),
     }
     for status, answer in found.items():

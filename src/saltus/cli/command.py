@@ -12,6 +12,7 @@ import cliff.lister
 import cliff.show
 
 from saltus.errors import OperatorError
+from saltus.journal.redactor import last_word
 
 if TYPE_CHECKING:
     from saltus.commands.settings import Settings
@@ -20,8 +21,8 @@ DONE, FAILED, USAGE, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def print_error(error: OperatorError) -> None:
-    """Three lines on stderr: what happened, why, what to do."""
-    print(f"error: {error.what}\nbecause: {error.because}\ndo: {error.do}", file=sys.stderr)
+    """Three lines on stderr: what happened, why, what to do. Without secrets: what failed may have quoted one."""
+    print(last_word(f"error: {error}"), file=sys.stderr)
 
 
 class _Operator:
@@ -45,7 +46,7 @@ class _Operator:
             print_error(error)
             return FAILED
         except Exception:
-            traceback.print_exc()
+            print(last_word(traceback.format_exc()), end="", file=sys.stderr)
             return FAILED
 
 

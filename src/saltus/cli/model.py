@@ -10,7 +10,10 @@ from saltus.cli.command import DONE, Command
 
 
 class ModelCheck(Command):
-    """Read a model and check it against the catalogue: every mistake at once, or what it describes."""
+    """Read a model and check it against the catalogue: every mistake at once, or what it describes.
+
+    Outside the lab (`cloud:lab: true`) a secret that stands there unencrypted is a mistake, in tree and secret store.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -18,12 +21,12 @@ class ModelCheck(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands.workplace import Workplace
+        from saltus.commands.models import check_model
 
         settings = self.settings
         if parsed_args.directory:
             settings = replace(settings, model=parsed_args.directory.expanduser().resolve())
-        cloud = Workplace(settings).cloud
+        cloud = check_model(settings)
         print(
             f"{cloud.name} on {cloud.release}: {len(cloud.nodes)} nodes, {len(cloud.machines())} machines, no mistake"
         )

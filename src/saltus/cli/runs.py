@@ -205,13 +205,27 @@ class Pause(_RunMixin, Command):
 
 
 class Resume(_RunMixin, Command):
-    """Take a pause back before it takes hold. A run that has paused is taken up with `saltus run`."""
+    """Take a pause back before it takes hold. A run that has paused is taken up with `saltus run`.
+
+    A run that paused because the cloud is not as it should be by now goes on in spite of it with --accept-drift: the
+    differences that were shown, and no others, on record with the name of who accepted them.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--accept-drift", action="store_true", help="take the cloud as it was found")
+        parser.add_argument("--because", default="", help="why it is accepted; for the record")
+        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands import runs
         from saltus.commands.identity import who_acts
 
         journal = self.journal()
+        if parsed_args.accept_drift:
+            run = runs.accept_drift(journal, parsed_args.run, who_acts(journal), comment=parsed_args.because)
+            print(f"{run} takes the cloud as it was found\nnext: saltus run {run}")
+            return DONE
         run = runs.resume(journal, parsed_args.run, who_acts(journal))
         goes_on = journal.leases.holder(run) is not None
         print(f"{run} goes on" if goes_on else f"nobody runs {run}\nnext: saltus run {run}")

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command
+from saltus.errors import because_line
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
 
@@ -238,7 +239,7 @@ def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
     """How it ended and the one command that comes next, on stderr; `again` is what takes an unfinished run up."""
     for step, failure in state.failures():
         print(
-            f"failed: {step}\nerror: {failure.what}\nbecause: {failure.because}\ndo: {failure.do}",
+            f"failed: {step}\nerror: {failure.what}\n{because_line(failure.because)}\ndo: {failure.do}",
             file=sys.stderr,
         )
     print(f"run {run}: {state.status}{': ' + state.reason if state.reason else ''}", file=sys.stderr)

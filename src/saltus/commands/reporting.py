@@ -74,6 +74,8 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
     ended = [step.ended_at for step in steps if step.ended_at]
     statuses = {step.status for step in steps}
     finished = "done" if statuses <= {"done", "skipped"} else "partly done" if started else "pending"
+    if not steps and stage.gate and state.gates[stage.gate.id].status != "approved":
+        finished = "pending"
     status: str = next((s for s in ("failed", "unknown", "running") if s in statuses), finished)
     mine = [outage.seconds or 0.0 for outage in outages if outage.step in ids and outage.what != "ping"]
     return StageLine(

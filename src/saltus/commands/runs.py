@@ -13,6 +13,7 @@ from saltus.errors import OperatorError
 from saltus.journal.approvals import Person, answer_gate
 from saltus.journal.events import (
     AbortRequested,
+    DriftAccepted,
     Event,
     GateAnswer,
     GateApproved,
@@ -227,7 +228,9 @@ _BY_PERSONS = (
     "abort.requested",
     "retry.requested",
     "step.skipped",
+    "facts.held",
     "drift.seen",
+    "drift.accepted",
     "run.paused",
     "run.finished",
 )
@@ -291,6 +294,19 @@ def pause(journal: Journal, run: str, who: Person, *, reason: str = "", clock: C
 def resume(journal: Journal, run: str, who: Person, *, clock: Clock | None = None) -> str:
     """Take a pause back; a runner that waits goes on, and any other is started with `saltus run`."""
     return _steer(journal, run, who, "resume it", lambda at: ResumeRequested(at=at, by=who.name), clock)
+
+
+def accept_drift(journal: Journal, run: str, who: Person, *, comment: str = "", clock: Clock | None = None) -> str:
+    """Take the cloud as it was found: the differences that paused the run, and no others, do not pause it again."""
+    run = journal.find_run(run).id
+    if not (seen := journal.state(run).drift):
+        raise OperatorError(
+            what=f"nothing of {run} was accepted",
+            because="no difference between its cloud and its plan is open",
+            do=f"saltus status {run}",
+        )
+    event = lambda at: DriftAccepted(at=at, by=who.name, differences=seen, comment=comment, origin=who.origin)  # noqa: E731
+    return _steer(journal, run, who, "accept the drift of it", event, clock)
 
 
 def abort(journal: Journal, run: str, who: Person, *, reason: str = "", clock: Clock | None = None) -> str:

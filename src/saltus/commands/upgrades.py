@@ -19,10 +19,10 @@ from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound, NotReadable
 from saltus.plan import Plan
 from saltus.planner import plans
+from saltus.planner.facts import binding_facts
 from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
 from saltus.runner.notifications import Notifier, read_channels
 from saltus.runner.performers.registry import performers
-from saltus.runner.performers.verify import differing_facts
 from saltus.runner.progress import Progress
 from saltus.runner.run import Runner
 
@@ -89,19 +89,12 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
         asker,
         progress=progress,
         by=who.name,
-        drift=lambda state: _drift(workplace, state),
+        facts=lambda: binding_facts(workplace.gather()),
         notify=notifier,
     )
     watching = watched(workplace, run_id, progress) if users_may_notice(plan) else nullcontext()
     with watching, closing(notifier):
         return run_id, runner.run(run_id)
-
-
-def _drift(workplace: Workplace, state: RunState) -> list[str]:
-    """A run that has done something has changed the facts itself: they are compared before its first step only."""
-    if any(step.is_over for step in state.steps.values()):
-        return []
-    return differing_facts(workplace.ground, state.plan.facts)
 
 
 def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from saltus.commands.gathering import gather_facts
 from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
+from saltus.fleet.decryption import Decryption
 from saltus.fleet.keys import MinionKeys
 from saltus.fleet.live import SaltFleet
 from saltus.fleet.master import Master, MasterSettings
@@ -21,7 +22,8 @@ from saltus.machines.nspawn import NspawnProvider
 from saltus.machines.provider import FileContent
 from saltus.model.cloud import Cloud
 from saltus.model.load import read_cloud
-from saltus.model.secrets import SecretStore
+from saltus.model.plain import plain_secrets
+from saltus.model.secrets import SecretStore, required_secrets
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
 from saltus.runner.performers.ground import Ground
@@ -50,11 +52,23 @@ class Workplace:
 
     @functools.cached_property
     def secrets(self) -> SecretStore:
-        return SecretStore(self.settings.secrets, self.cloud.name)
+        return SecretStore(
+            self.settings.secrets, self.cloud.name, of_model=self.cloud.secrets, decrypt=self.decryption.text
+        )
+
+    @functools.cached_property
+    def decryption(self) -> Decryption:
+        return Decryption(self.master_settings.gpg)
 
     @functools.cached_property
     def journal(self) -> Journal:
-        return open_journal(self.settings, Redactor(self.secrets.values()))
+        return open_journal(self.settings, self.redactor)
+
+    @functools.cached_property
+    def redactor(self) -> Redactor:
+        """Knows every secret of the cloud: its store's, what else is encrypted in its model, and what a lab's shows."""
+        shown = {value for *_, value in plain_secrets(self.cloud.pillar, required_secrets(self.cloud))}
+        return Redactor(self.secrets.values() | self.decryption.values_in(self.cloud.pillar) | shown)
 
     @functools.cached_property
     def images(self) -> ImageStore:

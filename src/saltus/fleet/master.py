@@ -57,6 +57,11 @@ class MasterSettings:
         """What each machine was made as, `<minion id>.yml`: what the pillar believes, whatever the minion says."""
         return self.directory / "grains"
 
+    @property
+    def gpg(self) -> Path:
+        """GnuPG's directory with the key that the secrets of the model are encrypted for; Salt's own default place."""
+        return self.directory / "gpgkeys"
+
 
 @dataclass(frozen=True)
 class MasterStatus:
@@ -137,7 +142,7 @@ class Master:
             "file_roots": {"base": [str(s.formulas)]},
             "pillar_roots": {"base": []},
             "module_dirs": [str(s.extension)],
-            "ext_pillar": [{"saltus_pillar": {**s.pillar, "grains_path": str(s.grains)}}],
+            "ext_pillar": [{"saltus_pillar": {**s.pillar, "grains_path": str(s.grains), "keys_path": str(s.gpg)}}],
             # A minion is what has a key that we made (fleet.keys); nobody else may ask.
             "auto_accept": False,
             "file_recv": False,
@@ -188,6 +193,7 @@ class Master:
         for directory in (
             s.directory,
             s.grains,
+            s.gpg,
             s.keys,
             s.keys / "minions",
             s.directory / "cache",

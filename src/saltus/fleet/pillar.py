@@ -21,6 +21,7 @@ from saltus.catalog.quirks import Quirks, load_quirks
 from saltus.catalog.releases import load_releases
 from saltus.catalog.roles import Roles, RoleSlice, load_roles
 from saltus.errors import OperatorError
+from saltus.fleet.decryption import Decryption
 from saltus.fleet.errors import PillarRefused
 from saltus.model.cloud import Cloud, Machine, Node, Slot
 from saltus.model.load import read_cloud
@@ -179,8 +180,11 @@ def _oldest_compute(cloud: Cloud, made_as: Mapping[str, MachineGrains]) -> str |
     return min(found, key=releases.index, default=None)
 
 
-def pillar_for(minion_id: str, *, model_path: str, secrets_path: str, grains_path: str) -> dict[str, Any]:
-    """The whole pillar of a minion. `secrets_path` is the directory of the stores, `grains_path` that of `made_as`.
+def pillar_for(
+    minion_id: str, *, model_path: str, secrets_path: str, grains_path: str, keys_path: str
+) -> dict[str, Any]:
+    """The whole pillar of a minion. `secrets_path` is the directory of the stores, `grains_path` that of `made_as`,
+    `keys_path` that of the keys with which the model's secrets are decrypted: the node's own, and no others.
 
     Raises OperatorError: Salt puts its text into the pillar's `_errors`, and `fleet.live` refuses such a pillar.
     """
@@ -201,14 +205,22 @@ def pillar_for(minion_id: str, *, model_path: str, secrets_path: str, grains_pat
                 because=f"nothing in {grains_path} says what it was made as",
                 do="create the machine again with saltus: it writes that with the minion's key",
             )
-        secrets = SecretStore(Path(secrets_path), cloud.name)
+        decryption = _decryption(Path(keys_path))
+        secrets = SecretStore(Path(secrets_path), cloud.name, of_model=cloud.secrets, decrypt=decryption.text)
         own = node_pillar(cloud, load_roles(), load_quirks(), secrets, machine, made_as)
+        parameters = decryption.data(cloud.parameters(machine.node))
     except OperatorError:
         raise
     except Exception as exc:
         # Salt keeps the text of an error and loses its traceback.
         raise RuntimeError(f"a bug in saltus: {type(exc).__name__}: {exc}") from exc
-    return {**cloud.parameters(machine.node), "saltus": own.model_dump(mode="json")}
+    return {**parameters, "saltus": own.model_dump(mode="json")}
+
+
+@functools.cache
+def _decryption(keys: Path) -> Decryption:
+    """One for each worker of the master: a message is decrypted once in its life."""
+    return Decryption(keys)
 
 
 def read_made_as(directory: Path) -> dict[str, MachineGrains]:

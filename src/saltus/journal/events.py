@@ -180,11 +180,27 @@ class Paused(EventBase):
     """The step that a person must decide about, if it is one."""
 
 
+class FactsHeld(EventBase):
+    """The facts were taken again, and are as the plan and its done steps say."""
+
+    kind: Literal["facts.held"] = "facts.held"
+    facts: int
+
+
 class DriftSeen(EventBase):
-    """The facts that the plan was made from no longer hold."""
+    """The facts were taken again, and the cloud is not as it should be by now: a line for each difference."""
 
     kind: Literal["drift.seen"] = "drift.seen"
     differences: tuple[str, ...]
+
+
+class DriftAccepted(EventBase):
+    """A person has seen these differences and goes on with the plan in spite of them; of others nothing is said."""
+
+    kind: Literal["drift.accepted"] = "drift.accepted"
+    differences: tuple[str, ...]
+    comment: str = ""
+    origin: str = ""
 
 
 class OutageSeen(EventBase):
@@ -250,7 +266,9 @@ Event = Annotated[
     | AbortRequested
     | RetryRequested
     | Paused
+    | FactsHeld
     | DriftSeen
+    | DriftAccepted
     | OutageSeen
     | WatchSummary
     | NotificationFailed

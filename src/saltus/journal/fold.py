@@ -12,9 +12,11 @@ from typing import Literal
 
 from saltus.journal.events import (
     AbortRequested,
+    DriftAccepted,
     DriftSeen,
     Event,
     Evidence,
+    FactsHeld,
     GateAnswer,
     GateApproved,
     GateAsked,
@@ -109,6 +111,9 @@ class RunState:
     pause_requested: str | None = None
     abort_requested: str | None = None
     drift: tuple[str, ...] = ()
+    """How the cloud differed from what it should be when its facts were last taken, without what was accepted."""
+    accepted: frozenset[str] = frozenset()
+    """Differences that a person has seen and accepted."""
     undoes: str | None = None
 
     def __post_init__(self) -> None:
@@ -183,6 +188,11 @@ class RunState:
                 self._retry(event.step)
             case DriftSeen():
                 self.drift = event.differences
+            case FactsHeld():
+                self.drift = ()
+            case DriftAccepted():
+                self.accepted |= set(event.differences)
+                self.drift = tuple(line for line in self.drift if line not in self.accepted)
             case Paused():
                 self._lose_sight_of_running_steps()
                 self.status, self.reason = "paused", event.reason

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
 HIDDEN = "[hidden]"
 _MIN_LENGTH = 6
-"""Shorter values would tear holes into ordinary words; the model refuses such passwords outside the lab."""
+"""Shorter values would tear holes into ordinary words."""
+_LINE_OF_A_KEY = 16
+
+_KEY = "[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?"
 
 # Each keeps what stands before the secret, so that a reader still sees what was there.
 _PATTERNS = [
-    re.compile(r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(
+        r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        re.DOTALL,
+    ),
     re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"']+(?=@)", re.IGNORECASE),
     re.compile(r"(\bIDENTIFIED BY (?:PASSWORD )?)'[^']*'", re.IGNORECASE),
     re.compile(
@@ -37,25 +45,27 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        known = sorted({value for value in values if len(value) >= _MIN_LENGTH}, key=len, reverse=True)
+        spelt = {spelling for value in values for spelling in _spellings(value)}
+        known = sorted((value for value in spelt if len(value) >= _MIN_LENGTH), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def knows_a_secret_in(self, text: str) -> bool:
         return bool(self._known and self._known.search(text))
 
     def text(self, text: str) -> str:
-        if self._known:
-            text = self._known.sub(HIDDEN, text)
-        if _HINTS.search(text):
+        if _HINTS.search(text):  # first: a known value that is cut out of a private key would hide where that begins
             for pattern in _PATTERNS:
                 text = pattern.sub(rf"\1{HIDDEN}", text)
-        return text
+        return self._known.sub(HIDDEN, text) if self._known else text
 
     def data(self, value: JsonValue) -> JsonValue:
         """`value` with every string in it redacted; under a key that names a secret, all of it is."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
+            lines = [item for item in value if isinstance(item, str)]
+            if len(lines) == len(value) and any("PRIVATE KEY" in line for line in lines):
+                return list(self.text("\n".join(lines)).split("\n"))  # a key goes over several of them
             return [self.data(item) for item in value]
         if isinstance(value, dict):
             return self.mapping(value)
@@ -73,6 +83,12 @@ class Redactor:
 _SECRET_KEY = re.compile(r"(?:password|passwd|secret|token|api_?key|private_?key|transport_url)$", re.IGNORECASE)
 
 
+def _spellings(value: str) -> Iterator[str]:
+    """How a value may be written: as it is, in a URL, in JSON; and each line of a key, which may be shown alone."""
+    yield from (value, quote(value, safe=""), json.dumps(value)[1:-1])
+    yield from (line for line in value.splitlines() if len(line) >= _LINE_OF_A_KEY and not line.startswith("-----"))
+
+
 class _RedactingFormatter(logging.Formatter):
     """What another formatter made, tracebacks included, with the secrets out."""
 
@@ -84,7 +100,17 @@ class _RedactingFormatter(logging.Formatter):
         return self._redactor.text(self._inner.format(record))
 
 
-def redact_logs(redactor: Redactor) -> None:
-    """From now on every line of the log passes `redactor`, whoever writes it."""
+_of_process = Redactor()
+
+
+def redact_process(redactor: Redactor) -> None:
+    """From now on every line of the log passes `redactor`, whoever writes it, and so does `last_word`."""
+    global _of_process
+    _of_process = redactor
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), redactor))
+
+
+def last_word(text: str) -> str:
+    """`text` as a process may print it where no journal is at hand: an error or a traceback at its end."""
+    return _of_process.text(text)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from saltus.journal.events import (
     AbortRequested,
     AnswerRefused,
+    DriftAccepted,
     DriftSeen,
     Event,
+    FactsHeld,
     GateApproved,
     GateAsked,
     GateExpired,
@@ -77,7 +79,12 @@ def tell(event: Event) -> str:
         case Paused():
             return f"paused: {event.reason}"
         case DriftSeen():
-            return "the cloud has changed: " + "; ".join(event.differences)
+            return "the cloud is not as it should be by now: " + "; ".join(event.differences)
+        case FactsHeld():
+            return f"{event.facts} facts hold"
+        case DriftAccepted():
+            why = f" because: {event.comment}" if event.comment else ""
+            return "accepted as it is: " + "; ".join(event.differences) + why
         case OutageSeen():
             lasted = f"{(event.ended - event.started).total_seconds():.1f} s" if event.ended else "not over"
             return f"outage of {event.target} ({event.what}) from {event.started:%T} UTC: {lasted}, {event.lost} lost"

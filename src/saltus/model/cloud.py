@@ -101,6 +101,8 @@ class CloudSection(Part):
     networks: Networks
     packages: dict[str, PackageSource] = {}
     """Sources of packages by a name of their own; none: those that the machine Saltus runs on is configured with."""
+    lab: bool = False
+    """A cloud to try things on. Everywhere else a secret that anybody can read in the tree is a mistake."""
 
 
 class Database(Part):
@@ -156,6 +158,9 @@ class Cloud(Part):
     packages: dict[str, PackageSource]
     nodes: tuple[Node, ...]
     databases: tuple[Database, ...]
+    lab: bool = False
+    secrets: dict[str, Any] = Field(default_factory=dict, exclude=True, repr=False)
+    """The tree's own `secrets`, nested by their paths, encrypted. `SecretStore` reads them; no node is handed all."""
     pillar: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
 
     def package_sources(self, suite: str) -> str | None:

@@ -9,8 +9,16 @@ from typing import Any
 from saltus.model.cloud import Cloud, CloudSection, Database, Node
 from saltus.model.files import read_files
 from saltus.model.mistakes import Mistakes, ModelRefused
+from saltus.model.plain import check_plain_secrets
 from saltus.model.read import resolve
-from saltus.model.rules import check_addresses, check_databases, check_release, check_roles, check_same_cloud
+from saltus.model.rules import (
+    check_addresses,
+    check_databases,
+    check_release,
+    check_roles,
+    check_same_cloud,
+    collect_secrets,
+)
 from saltus.model.secrets import SecretStore, required_secrets
 from saltus.model.sections import Reading, read_cloud_section, read_databases, read_node, read_served_databases
 
@@ -55,8 +63,11 @@ def read_cloud(
         common = check_same_cloud(sections, readings)
         check_release(sections, known_releases, readings)
         check_addresses(common, nodes, readings)
+    if not any(section.lab for section in sections.values()):
+        check_plain_secrets(files, mistakes)
     check_roles(nodes, known_roles, readings)
     check_databases(served, known_roles, readings)
+    own_secrets = collect_secrets(readings)
     if mistakes.found:
         raise ModelRefused(str(path), mistakes.found)
     cloud = Cloud(
@@ -68,7 +79,9 @@ def read_cloud(
         packages=common.packages,
         nodes=tuple(nodes.values()),
         databases=tuple(database for _, database in sorted(databases.items())),
-        pillar=pillar,
+        lab=common.lab,
+        secrets=own_secrets,
+        pillar={node: {k: v for k, v in parameters.items() if k != "secrets"} for node, parameters in pillar.items()},
     )
     if secrets is not None and (missing := secrets.missing(required_secrets(cloud))):
         raise ModelRefused(str(path), [f"{secrets.path}: has no secret {name}" for name in missing])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
+from typing import Any
 
 from saltus.model.cloud import CloudSection, Node
 from saltus.model.mistakes import did_you_mean
@@ -122,3 +123,30 @@ def check_databases(
                     reading.wrong(
                         (service, part, "database"), f"{role} needs the database {needed}, not in its `database`"
                     )
+
+
+def collect_secrets(readings: list[Reading]) -> dict[str, Any]:
+    """The key `secrets` of all nodes as one: a secret that two nodes have must be the same on both."""
+    collected: dict[str, Any] = {}
+    for reading in readings:
+        found = reading.parameters.get("secrets") or {}
+        if isinstance(found, Mapping):
+            _collect(found, collected, ("secrets",), reading)
+        else:
+            reading.wrong(
+                ("secrets",), "secrets must be a mapping: `database: {nova: ...}` is the secret database:nova"
+            )
+    return collected
+
+
+def _collect(found: Mapping[str, Any], into: dict[str, Any], place: tuple[str, ...], reading: Reading) -> None:
+    for key, value in ((str(key), value) for key, value in found.items()):
+        known = into.get(key)
+        if isinstance(value, Mapping) and isinstance(known, dict | None):
+            _collect(value, into.setdefault(key, {}), (*place, key), reading)
+        elif known is None and isinstance(value, str):
+            into[key] = value
+        elif known is None:
+            reading.wrong((*place, key), f"{':'.join((*place, key))} must be text: quote it")
+        elif known != value:
+            reading.wrong((*place, key), f"{':'.join((*place, key))} is not as on the other nodes")

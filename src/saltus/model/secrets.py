@@ -1,4 +1,6 @@
-"""Passwords and keys, outside the tree: a YAML file that only its owner reads. The model names each by its path."""
+"""Passwords and keys. The model names each by its path; they stand encrypted in the tree's own `secrets`, or in a YAML
+file outside it that only its owner reads. What is encrypted is decrypted by whoever holds the key, when it is used.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import os
 import secrets as random
 import stat
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ import yaml
 
 from saltus.errors import OperatorError
 from saltus.model.cloud import Cloud
+from saltus.model.plain import PGP_MESSAGE
+
+Decrypt = Callable[[str], str]
+"""A text with its PGP messages decrypted (`fleet.decryption`). Raises an OperatorError."""
 
 Secret = str | dict[str, str]
 """A password, or a set of numbered keys: `{"0": ..., "1": ...}`."""
@@ -38,21 +44,40 @@ def required_secrets(cloud: Cloud) -> list[str]:
     return sorted({path for node in cloud.nodes for path in node.secrets})
 
 
-class SecretStore:
-    """The secrets of one cloud, in `<directory>/<cloud>.yml`. Nothing here prints a value."""
+def _cannot_decrypt(text: str) -> str:
+    raise SecretsUnreadable(
+        what="a secret is encrypted and was not decrypted",
+        because="nothing here was given the key",
+        do="this is a bug of Saltus; please report it with the name of the command",
+    )
 
-    def __init__(self, directory: Path, cloud: str) -> None:
+
+class SecretStore:
+    """The secrets of one cloud: those of its model (`Cloud.secrets`), then `<directory>/<cloud>.yml`.
+
+    Nothing here prints a value.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        cloud: str,
+        *,
+        of_model: Mapping[str, Any] | None = None,
+        decrypt: Decrypt = _cannot_decrypt,
+    ) -> None:
         self.path = Path(directory) / f"{cloud}.yml"
+        self._of_model, self._decrypt = dict(of_model or {}), decrypt
 
     def __repr__(self) -> str:
         return f"SecretStore({str(self.path)!r})"
 
     def generate(self, cloud: Cloud, *, also: Iterable[str] = ()) -> list[str]:
-        """Write at random what `cloud` and `also` need and the store lacks. Returns the paths written."""
+        """Write at random what `cloud` and `also` need and neither model nor file has. Returns the paths written."""
         content = self._load() if self.path.exists() else {}
         written = []
         for path in [*required_secrets(cloud), *also]:
-            if _find(content, path) is None:
+            if _find(self._of_model, path) is None and _find(content, path) is None:
                 _put(content, path, _random(path))
                 written.append(path)
         if written:
@@ -60,25 +85,31 @@ class SecretStore:
         return written
 
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Those of `paths` that the store does not have; all of them when it does not exist."""
+        """Those of `paths` that neither model nor file has. Nothing is decrypted."""
         content = self._load() if self.path.exists() else {}
-        return [path for path in paths if not _find(content, path)]
+        return [path for path in paths if not _find(self._of_model, path) and not _find(content, path)]
+
+    def plain(self) -> list[str]:
+        """The paths of what stands in the file as who opens it can read it."""
+        content = self._load() if self.path.exists() else {}
+        return sorted(path for path, value in _leaves(content) if PGP_MESSAGE.sub("", value).strip())
 
     def tree(self, paths: Iterable[str]) -> dict[str, Any]:
         """The secrets at `paths` and no others, nested as in the pillar: `{"database": {"nova": ...}}`."""
-        content, absent = self._load(), []
+        paths, absent = list(paths), []
+        content = self._load() if self.path.exists() or not self._of_model else {}
         wanted: dict[str, Any] = {}
         for path in paths:
-            value = _find(content, path)
+            value = _find(self._of_model, path) or _find(content, path)
             if value is None:
                 absent.append(path)
             else:
-                _put(wanted, path, value)
+                _put(wanted, path, self._decrypted(value))
         if absent:
             raise SecretsUnreadable(
-                what=f"the secret store {self.path} has no {', '.join(absent)}",
+                what=f"neither the model nor the secret store {self.path} has {', '.join(absent)}",
                 because="a role of the model needs it",
-                do="add it to the store by hand, or for a lab: saltus lab up, which writes what is missing",
+                do="encrypt it into the model (docs/model.md); for a lab: saltus lab up writes what is missing",
             )
         return wanted
 
@@ -89,8 +120,15 @@ class SecretStore:
         return value  # type: ignore[no-any-return]
 
     def values(self) -> frozenset[str]:
-        """Every value, for the redactor of logs and output."""
-        return frozenset(_strings(self._load())) if self.path.exists() else frozenset()
+        """Every value, decrypted, for the redactor of logs and output."""
+        content = self._load() if self.path.exists() else {}
+        every = [value for source in (self._of_model, content) for _, value in _leaves(source)]
+        return frozenset(self._decrypted(value) for value in every)
+
+    def _decrypted(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: self._decrypted(inner) for key, inner in value.items()}
+        return self._decrypt(value) if isinstance(value, str) and PGP_MESSAGE.search(value) else value
 
     def _load(self) -> dict[str, Any]:
         try:
@@ -107,7 +145,7 @@ class SecretStore:
             raise SecretsUnreadable(
                 what=f"the secret store {self.path} cannot be read",
                 because=str(exc.strerror),
-                do="for a lab: saltus lab up writes it; for another cloud: put its passwords there, mode 0600",
+                do="for a lab: saltus lab up writes it; for another cloud: encrypt them into the model (docs/model.md)",
             ) from exc
         except yaml.YAMLError:
             # The parser's own message quotes the line, and with it the secret; so it is not chained either.
@@ -151,9 +189,10 @@ def _put(content: dict[str, Any], path: str, value: object) -> None:
     content[last] = value
 
 
-def _strings(value: object) -> Iterable[str]:
+def _leaves(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """(path, value) of every value."""
     if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{place}:{key}" if place else str(key))
     elif value is not None:
-        yield str(value)
+        yield place, str(value)

@@ -15,7 +15,7 @@ from saltus.model.read import UNDEFINED
 
 Section = TypeVar("Section", bound=BaseModel)
 
-NOT_SERVICES = ("_param", "cloud", "machine")
+NOT_SERVICES = ("_param", "cloud", "machine", "secrets")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from saltus.plan.actions import (
     ApplyState,
     BackUpDatabases,
     BuildImage,
-    CheckFacts,
     CloneDatabases,
     CompareLists,
     CreateMachine,
@@ -24,14 +23,13 @@ from saltus.plan.actions import (
 
 
 def check(scene: Scene) -> Stage:
-    """Take the facts again and keep the lists that every later comparison starts from."""
+    """Keep what every later comparison starts from: versions and lists."""
     return Stage(
         id="check",
         title="Look at the cloud as it is",
         impact=Impact.NONE,
         way_back="nothing is changed",
         steps=(
-            Step(id="check/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),
             Step(id="check/versions", title="Write the versions down", action=RecordVersions()),
             Step(
                 id="check/lists",

@@ -6,7 +6,6 @@ from saltus.pipelines.control import BEFORE, FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
-    CheckFacts,
     CheckWrites,
     CompareLists,
     DestroyMachine,
@@ -30,7 +29,6 @@ def prepare(scene: Scene, *, discard_writes: bool) -> Stage:
         impact=Impact.NONE,
         way_back="stop the old machines again",
         steps=(
-            Step(id="prepare/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),
             Step(
                 id="prepare/writes",
                 title=f"Look for what tenants wrote through {scene.target}",
@@ -104,7 +102,6 @@ def start_again(scene: Scene) -> Stage:
         impact=Impact.NONE,
         way_back="saltus plan control starts again",
         steps=(
-            Step(id="start-again/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),
             *(
                 Step(
                     id=f"start-again/boot-{pair.node}",
@@ -226,7 +223,7 @@ def ask(question: str) -> Stage:
         title="Ask",
         impact=Impact.NONE,
         way_back="nothing is changed",
-        steps=(Step(id="ask/facts", title="Compare the cloud with the facts of this plan", action=CheckFacts()),),
+        steps=(),
         gate=Gate(
             id="ask/approve",
             question=question,

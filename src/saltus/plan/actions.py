@@ -22,7 +22,7 @@ class ActionBase(BaseModel):
 
 
 class CheckFacts(ActionBase):
-    """Gather the facts again and compare them with those of the plan; a difference that matters fails."""
+    """Of plans made before the runner itself took the facts again, before a run and after every gate: nothing to do."""
 
     kind: Literal["facts.check"] = "facts.check"
 

@@ -40,3 +40,23 @@ class Facts(BaseModel):
 
     def of_node(self, node: str) -> dict[str, MachineFacts]:
         return {name: machine for name, machine in self.machines.items() if machine.node == node}
+
+
+VIRTUAL_ADDRESS = "virtual address at"
+
+
+def deployed_as(machine: str) -> str:
+    return f"{machine} is deployed as"
+
+
+def schema_of(database: str) -> str:
+    return f"schema of {database}"
+
+
+def binding_facts(facts: Facts) -> dict[str, str]:
+    """What a plan is bound to, as `{fact: value}` in words an operator reads. The runner takes them again (drift)."""
+    found = {deployed_as(name): machine.release or "unknown" for name, machine in facts.machines.items()}
+    holders = [name for name, machine in facts.machines.items() if machine.holds_vip]
+    found[VIRTUAL_ADDRESS] = " ".join(holders) or "nobody"
+    found |= {schema_of(database): " ".join(versions) for database, versions in facts.schemas.items()}
+    return dict(sorted(found.items()))

@@ -9,7 +9,7 @@ from saltus.catalog.roles import Roles
 from saltus.catalog.services import Services
 from saltus.model.cloud import Cloud, Node
 from saltus.pipelines.scene import Pair, Scene, ServiceHop
-from saltus.planner.facts import Facts
+from saltus.planner.facts import Facts, binding_facts
 from saltus.planner.images import image_of
 
 Slot = Literal["a", "b"]
@@ -97,12 +97,3 @@ def make_scene(
         ),
         facts=binding_facts(facts),
     )
-
-
-def binding_facts(facts: Facts) -> dict[str, str]:
-    """What must still hold when the plan runs, as `{fact: value}` in words an operator reads."""
-    found = {f"{name} is deployed as": machine.release or "unknown" for name, machine in facts.machines.items()}
-    holders = [name for name, machine in facts.machines.items() if machine.holds_vip]
-    found["virtual address at"] = " ".join(holders) or "nobody"
-    found |= {f"schema of {database}": " ".join(versions) for database, versions in facts.schemas.items()}
-    return dict(sorted(found.items()))

@@ -9,6 +9,7 @@ import time
 from datetime import datetime
 from typing import Protocol, TextIO
 
+from saltus.errors import because_line
 from saltus.journal.fold import Failure
 from saltus.plan.plan import Gate, Plan, Stage, Step
 
@@ -148,7 +149,7 @@ class TerminalProgress:
         with self._lock:
             self._running.pop(step.id, None)
             self._print(stage.id, f"{step.title}: FAILED after {spell_seconds(seconds)}")
-            for line in (failure.what, f"because: {failure.because}", f"do: {failure.do}"):
+            for line in (failure.what, because_line(failure.because), f"do: {failure.do}"):
                 self._print(stage.id, f"  {line}")
 
     def gate_opens(self, gate: Gate, expires_at: datetime | None) -> None:

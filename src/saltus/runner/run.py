@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from saltus.errors import Abort, OperatorError
 from saltus.journal.approvals import AnswerNotCounted, answer_gate
-from saltus.journal.events import DriftSeen, GateAsked, GateExpired, Paused, RunFinished
+from saltus.journal.events import DriftSeen, FactsHeld, GateAsked, GateExpired, Paused, RunFinished
 from saltus.journal.fold import RunState
 from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
 from saltus.plan.order import Block, GateAhead, walk
 from saltus.plan.plan import Plan, Stage, Step
 from saltus.runner.clock import Clock, SystemClock
+from saltus.runner.drift import TakeFacts, differences, expected_facts
 from saltus.runner.gates import Asker, Question, this_person
 from saltus.runner.interrupt import Interrupts
 from saltus.runner.ledger import Ledger
@@ -26,9 +27,6 @@ from saltus.runner.parts import parts_of
 from saltus.runner.performer import Performers
 from saltus.runner.progress import Progress, SilentProgress, spell_seconds
 from saltus.runner.steps import Halt, StepDesk
-
-Drift = Callable[[RunState], Sequence[str]]
-"""Takes the facts of the plan again and says what differs in a way that matters, a line each."""
 
 Notify = Callable[[str, RunState, str], None]
 """Called with the run's id, its state and one line: a gate waits, a failure, an end. Must not raise."""
@@ -48,7 +46,7 @@ class Runner:
         progress: Progress | None = None,
         *,
         by: str | None = None,
-        drift: Drift | None = None,
+        facts: TakeFacts | None = None,
         notify: Notify | None = None,
         ttl_s: float = 30,
     ) -> None:
@@ -56,7 +54,7 @@ class Runner:
         self._clock = clock or SystemClock()
         self._progress = progress or SilentProgress()
         self._by = by or this_person().name
-        self._drift, self._notify, self._ttl_s = drift, notify, ttl_s
+        self._facts, self._notify, self._ttl_s = facts, notify, ttl_s
 
     def run(self, run: str) -> RunState:
         """Walk the run to its end, or to where it has to stop; returns its state, whose `status` says which.
@@ -157,13 +155,25 @@ class _Walk:
             raise Halt("failed", "another lane failed")
 
     def _check_drift(self) -> None:
-        if self._r._drift is None:
+        """Take the facts again; pause where the cloud is not as it should be by now, and nobody has accepted that."""
+        state = self._ledger.state
+        expected = expected_facts(state)
+        if self._r._facts is None or not expected or state.next_block() is None:
             return
-        differences = tuple(self._r._drift(self._ledger.state))
-        # Differences that were shown, and after which a person took the run up again, have been accepted.
-        if differences and differences != self._ledger.state.drift:
-            self._ledger.append(DriftSeen(at=self._now(), by=self._r._by, differences=differences))
-            raise Halt("paused", "the cloud is not as it was when the plan was made: " + "; ".join(differences))
+        try:
+            found = self._r._facts()
+        except OperatorError as exc:
+            raise Halt("paused", f"the facts could not be taken again: {exc.what}: {exc.because}") from exc
+        differing = tuple(line for line in differences(expected, found) if line not in state.accepted)
+        if not differing:
+            self._ledger.append(FactsHeld(at=self._now(), by=self._r._by, facts=len(expected)))
+            return
+        self._ledger.append(DriftSeen(at=self._now(), by=self._r._by, differences=differing))
+        raise Halt(
+            "paused",
+            f"the cloud is not as it should be by now: {'; '.join(differing)}. Mend it, or take it as it is:"
+            f" saltus resume {self._ledger.run} --accept-drift; or abort, and plan again",
+        )
 
     # -- steps
 

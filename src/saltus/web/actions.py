@@ -79,6 +79,11 @@ def _resume(site: Site, asking: Asking, run: str, wish: Any) -> str:
     return "It goes on."
 
 
+def _accept_drift(site: Site, asking: Asking, run: str, wish: Any) -> str:
+    runs.accept_drift(site.journal, run, asking.who, comment=wish.reason, clock=site.clock)
+    return "The cloud is taken as it was found; the run can go on."
+
+
 def _abort(site: Site, asking: Asking, run: str, wish: Any) -> str:
     runs.abort(site.journal, run, asking.who, reason=wish.reason, clock=site.clock)
     return "It ends when its running step is done."
@@ -110,12 +115,13 @@ def _start(site: Site, asking: Asking, run: str, wish: Any) -> str:
     return "A runner takes it up."
 
 
-Verb = Literal["approve", "reject", "pause", "resume", "abort", "retry", "skip", "start"]
+Verb = Literal["approve", "reject", "pause", "resume", "accept-drift", "abort", "retry", "skip", "start"]
 ACTIONS: dict[Verb, tuple[type[Wish], Callable[[Site, Asking, str, Any], str], str]] = {
     "approve": (AnswerWish, _approve, "Approve the gate that waits"),
     "reject": (AnswerWish, _reject, "Reject the gate that waits: the run ends"),
     "pause": (ReasonWish, _pause, "Pause when the running step is done"),
     "resume": (Wish, _resume, "Take a pause back before it takes hold"),
+    "accept-drift": (ReasonWish, _accept_drift, "Go on in spite of the differences that paused the run"),
     "abort": (ReasonWish, _abort, "End the run for good when the running step is done"),
     "retry": (RetryWish, _retry, "Do again what failed or is unknown"),
     "skip": (SkipWish, _skip, "Take a step out of the run, with the reason on record"),

@@ -16,7 +16,7 @@ from saltus.journal.accounts import AccountRefused
 from saltus.journal.approvals import AnswerNotCounted
 from saltus.journal.connection import JournalUnreachable
 from saltus.journal.store import NotFound
-from saltus.web.access import Forged, NotLoggedIn, TooManyTries
+from saltus.web.access import Forged, NotLoggedIn, TooManyTries, site_of
 from saltus.web.rendering import render
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ def on_operator_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, OperatorError)
     if isinstance(exc, NotLoggedIn) and not wants_json(request):
         return _to_login(request)
-    return _answer(request, Problem(status=status_of(exc), what=exc.what, because=exc.because.strip(), do=exc.do))
+    text = site_of(request).journal.redactor.text
+    problem = Problem(status=status_of(exc), what=text(exc.what), because=text(exc.because.strip()), do=text(exc.do))
+    return _answer(request, problem)
 
 
 def on_http_exception(request: Request, exc: Exception) -> Response:

@@ -37,7 +37,7 @@ from saltus.runner.performers.ground import Ground
 def performers(ground: Ground) -> Performers:
     """{kind of action: its performer} on real ground."""
     by_action: dict[type, Performer] = {
-        CheckFacts: verify.FactsChecker(ground),
+        CheckFacts: verify.FactsChecker(),
         RecordVersions: verify.VersionsRecorder(ground),
         BuildImage: machines.ImageBuilder(ground),
         CreateMachine: machines.MachineCreator(ground),

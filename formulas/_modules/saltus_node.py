@@ -17,6 +17,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from salt.exceptions import CommandExecutionError
 
@@ -264,6 +265,40 @@ def versions():
     return found
 
 
+def packages():
+    """{package: version} of everything that is installed."""
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status} ${Version}\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fields = (line.split(" ", 2) for line in done.stdout.splitlines())
+    return {package: version for package, status, version in fields if status == "installed"}
+
+
+def configuration():
+    """{path: text} of the files that the roles write, as they stand: comments left out, and every secret replaced."""
+    paths = dict.fromkeys(file["path"] for _, role in _roles() for file in role["files"])
+    found = {}
+    for path in map(pathlib.Path, paths):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line.rstrip() for line in lines if line.strip() and line.strip()[0] not in "#;"]
+            found[str(path)] = without_credentials("\n".join(kept))
+    return found
+
+
+# By the place where it stands, whether the pillar knows it or not: `user:HERE@host`, and `..._password = HERE`.
+_IN_URL = re.compile(r"(://[^\s:/@]*:)[^\s@]+(?=@)")
+_NAMED = re.compile(r"(?im)^(\s*['\"]?[\w.-]*(?:password|passwd|secret|token|encryption_key|secret_key|cookie)['\"]?\s*[=:]\s*)\S.*$")
+
+
+def without_credentials(text):
+    """`text` of a configuration file with every credential replaced, those that the pillar does not name as well."""
+    return _NAMED.sub(r"\1***", _IN_URL.sub(r"\1***", redacted(text)))
+
+
 def _secrets():
     """Every secret of the pillar, longest first, so that no part of one is left standing."""
 
@@ -273,6 +308,7 @@ def _secrets():
                 yield from leaves(inner)
         elif isinstance(value, str) and len(value) >= 4:
             yield value
+            yield urllib.parse.quote(value, safe="")  # as it stands in the URLs of databases and queues
 
     return sorted(set(leaves(_node().get("secrets", {}))), key=len, reverse=True)
 

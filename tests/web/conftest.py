@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from browsing import PASSWORD, PEOPLE
 from page_cloud import Worker, make_plan, run_here
 from starlette.testclient import TestClient
 
-from saltus.journal.accounts import Role
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
 from saltus.web.app import make_app
 from saltus.web.site import Site
-
-PASSWORD = "a password of some length"
-PEOPLE: dict[str, Role] = {"ann": "operator", "bob": "approver", "eve": "viewer"}
 
 
 @pytest.fixture

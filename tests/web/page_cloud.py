@@ -10,11 +10,29 @@ from typing import Any
 
 from saltus.commands.settings import shipped
 from saltus.errors import OperatorError
-from saltus.journal.events import Evidence, OutageSeen, StepFinished, StepStarted, WatchSummary
+from saltus.journal.events import (
+    Evidence,
+    OutageSeen,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    WatchSummary,
+)
 from saltus.journal.store import Journal
 from saltus.model.load import read_cloud
-from saltus.plan import Plan
-from saltus.plan.actions import BackUpDatabases, CompareLists, DbSync, ListApis, RecordVersions
+from saltus.plan import Impact, Plan, Stage, Step
+from saltus.plan.actions import (
+    ApplyState,
+    BackUpDatabases,
+    CompareLists,
+    CompareMachines,
+    DbSync,
+    ListApis,
+    RecordVersions,
+    StartServices,
+    StopServices,
+)
 from saltus.planner import plans
 from saltus.planner.facts import Facts, MachineFacts
 from saltus.planner.plans import Catalog
@@ -31,6 +49,11 @@ ROWS = dict(  # noqa: C408
 VERSIONS = {
     "zed": {"keystone": "2:22.0.0-2", "nova-api": "2:26.1.0-4", "neutron-server": "2:21.0.0-7"},
     "epoxy": {"keystone": "2:27.0.0-3", "nova-api": "2:31.0.0-6", "neutron-server": "2:26.0.0-9"},
+}
+FILES = {
+    "/etc/nova/nova.conf": "@@ -4,5 +4,6 @@\n my_ip = (its own address)\n-enabled_apis = osapi_compute,metadata\n"
+    " [api]\n auth_strategy = keystone\n+[workarounds]\n+disable_compute_service_check_for_ffu = true",
+    "/etc/keystone/keystone.conf": "@@ -1,3 +1,3 @@\n [token]\n-provider = fernet\n+provider = jws\n expiration = 3600",
 }
 APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 
@@ -109,6 +132,13 @@ def outcome(action: Any, context: StepContext) -> tuple[str, Evidence]:
                 "versions": {machine: dict(VERSIONS[release])},
                 "serving": {machine: "ctl01"},
             }
+        case CompareMachines():
+            packages = {"nova-api": ["2:26.1.0-4", "2:31.0.0-6"], "python3": ["3.11.2-1+b1", "3.13.5-1"],
+                        "python3-oslo.db": ["12.1.0-2", "17.2.0-2"], "python3-distutils": ["3.11.2-3", None],
+                        "libpython3.13": [None, "3.13.5-2"]}  # fmt: skip
+            return "5 packages of 412 differ, 2 files of 9", {
+                "packages": {action.node: packages}, "files": {action.node: dict(FILES)},
+            }  # fmt: skip
         case BackUpDatabases():
             return f"{action.method} backup {action.label} in 2.1 s", {"backup": {"seconds": 2.1, "bytes": 41_943_040}}
         case _:
@@ -150,3 +180,50 @@ def run_here(journal: Journal, run: str, worker: Worker, asker: Asker | None = N
     if state.is_over:
         Watch(journal, run).write_down()
     return state.status
+
+
+def fleet_plan(nodes: int = 1000) -> Plan:
+    """The data plane of a large cloud: a sample of ten computes, then the others, three steps each in fifty lanes."""
+    names = [f"cmp{number:04}" for number in range(1, nodes + 1)]
+
+    def stage(name: str, title: str, machines: list[str]) -> Stage:
+        steps = [
+            Step(id=f"{name}/{verb}-{machine}", title=f"{title} {machine}", action=action, lane=f"lane{number % 50}")
+            for number, machine in enumerate(machines)
+            for verb, title, action in (
+                ("stop", "Stop nova-compute on", StopServices(machine=machine, services=("nova",))),
+                ("upgrade", "Upgrade the packages of", ApplyState(target=machine, states=("saltus.prepared",))),
+                ("start", "Start nova-compute on", StartServices(machine=machine, services=("nova",))),
+            )
+        ]
+        return Stage(id=name, title=f"Upgrade {len(machines)} computes", impact=Impact.PACKETS,
+                     way_back="install the packages of zed again", steps=tuple(steps))  # fmt: skip
+
+    stages = (stage("sample", "Sample", names[:10]), stage("all", "All", names[10:]))
+    return Plan(name="compute", cloud="large", source="zed", target="epoxy", stages=stages)
+
+
+def half_done(journal: Journal, plan: Plan, *, done: int = 612, running: int = 50, failed: int = 2) -> str:
+    """A run of a fleet in its middle, as the journal has it: nobody walks it."""
+    run, now = journal.create_run(plan, by="ann"), SystemClock().now()
+    events: list[Any] = [RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0")]
+    machines: dict[str, list[str]] = {}
+    for step in plan.steps():
+        machines.setdefault(step.id.rpartition("-")[2], []).append(step.id)
+    packages = {"nova-compute": ["2:26.1.0-4", "2:31.0.0-6"], "qemu-system-x86": ["1:7.2+dfsg-7", "1:10.0.3+ds-1"]}
+    for number, (machine, steps) in enumerate(machines.items()):
+        over = 3 if number < done else 1 if number < done + running + failed else 0
+        for step in steps[:over]:
+            evidence = {"packages": {machine: packages}} if "/upgrade-" in step else {}
+            events += [
+                StepStarted(at=now, by="ann", step=step, attempt=1),
+                StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0, evidence=evidence),
+            ]
+        if over == 1:
+            events.append(StepStarted(at=now, by="ann", step=steps[1], attempt=1))
+        if over == 1 and number >= done + running:
+            because = "dpkg was interrupted: No space left on device"
+            events.append(StepFailed(at=now, by="ann", step=steps[1], what=f"{machine}: saltus.prepared failed",
+                                     because=because, do="make room, then saltus run", seconds=41.0))  # fmt: skip
+    journal.append(run, *events)
+    return run

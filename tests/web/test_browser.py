@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD
-from page_cloud import Worker, make_plan, run_here
+from browsing import CHROMIUM, PASSWORD, PEOPLE, Server, browser, log_in
+from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
-from saltus.journal.events import Event, RunStarted, StepFinished, StepStarted
+from saltus.journal.events import Event, OutageSeen, RunStarted, StepFinished, StepStarted
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
 from saltus.plan import Impact, Plan, Stage, Step
 from saltus.plan.actions import StartMachine
 from saltus.runner.gates import JournalAsker
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 
 STEPS = len(list(make_plan().steps()))
 
@@ -45,41 +33,11 @@ expect = playwright_api.expect
 Tab = playwright_api.Page
 
 
-class Server:
-    """`saltus web` on the fake cloud, in a process of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
-        self.start()
-
-    def start(self) -> None:
-        here = Path(__file__).parent
-        argv = [sys.executable, str(here / "served.py"), f"sqlite:///{self._directory}/journal.db",
-                str(self._directory / "journal.key"), str(self._port)]  # fmt: skip
-        output = (self._directory / "output").open("ab")
-        self._process = subprocess.Popen(argv, cwd=here, stdout=output, stderr=output, env={**os.environ})
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{self.url}/healthz", timeout=1)
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError((self._directory / "output").read_text())
-
-    def stop(self, *, at_once: bool = False) -> None:
-        self._process.kill() if at_once else self._process.terminate()
-        self._process.wait(15)
-
-
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal(f"sqlite:///{tmp_path}/journal.db", signer=Signer.from_file(tmp_path / "journal.key"))
-    for name, role in (("ann", "operator"), ("bob", "approver"), ("eve", "viewer")):
-        journal.accounts.create(name, role, by="root")  # type: ignore[arg-type]
+    for name, role in PEOPLE.items():
+        journal.accounts.create(name, role, by="root")
         journal.accounts.set_password(name, PASSWORD)
     yield journal
     journal.close()
@@ -94,10 +52,8 @@ def server(journal: Journal, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture
@@ -113,20 +69,13 @@ def tab_of(chromium, server: Server) -> Iterator[Callable[..., Tab]]:  # type: i
         tab = context.new_page()
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        log_in(tab, server, name, PASSWORD)
+        log_in(tab, server.url, name, PASSWORD)
         return tab
 
     yield open_tab
     for context in contexts:
         context.close()
     assert complaints == []
-
-
-def log_in(tab: Tab, server: Server, name: str, word: str) -> None:
-    tab.goto(f"{server.url}/login")
-    tab.get_by_label("Name").fill(name)
-    tab.get_by_label("Password or token").fill(word)
-    tab.get_by_role("button", name="Log in").click()
 
 
 def state(tab: Tab) -> object:
@@ -214,7 +163,7 @@ def test_the_page_goes_on_after_the_server_was_killed(tab_of, server: Server, jo
 
 def test_a_wrong_password_lets_nobody_in(chromium, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
     tab = chromium.new_page()
-    log_in(tab, server, "bob", "not the password")
+    log_in(tab, server.url, "bob", "not the password")
     expect(tab.get_by_role("alert")).to_contain_text("let nobody in")
     tab.goto(f"{server.url}/runs")
     expect(tab).to_have_url(re.compile("/login"))
@@ -256,7 +205,8 @@ def test_a_half_written_comment_survives_what_happens_meanwhile(tab_of, server: 
     expect(tab.get_by_label("Comment")).to_have_value("half a sent")
 
 
-PAGES = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/audit", "/report.html")
+PAGES = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/fleet",
+         "/nodes/ctl01-b", "/audit", "/report.html")  # fmt: skip
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -315,3 +265,64 @@ def _fleet_stage(number: int) -> Stage:
         for n in range(1000)
     )  # fmt: skip
     return Stage(id=f"s{number}", title=f"Part {number}", impact=Impact.PACKETS, way_back="start them", steps=steps)
+
+
+def test_a_fleet_of_a_thousand_is_one_map_that_opens_at_once_and_stays_so(
+    tab_of, server: Server, journal: Journal
+) -> None:  # type: ignore[no-untyped-def]
+    run = half_done(journal, fleet_plan(1000))
+    tab = tab_of("bob")
+    begun = time.monotonic()
+    tab.goto(f"{server.url}/runs/{run}/fleet")
+    expect(tab.locator("#cells a")).to_have_count(1000)
+    took_s = time.monotonic() - begun
+    expect(tab.locator("#fleet-sum")).to_contain_text("1000 machines")
+    assert tab.locator("#cells .is-done").count() == 612
+    assert tab.locator("#cells").bounding_box()["height"] < 900, "on one screen"
+
+    mark(tab)
+    now, steps = datetime.now(UTC), [s.id for s in journal.plan_of(run).steps() if s.id.endswith("-cmp0900")]
+    journal.append(run, StepStarted(at=now, by="ann", step=steps[0], attempt=1))
+    moved = time.monotonic()
+    expect(tab.locator('[data-node="cmp0900"]')).to_have_class(re.compile("is-running"))
+    seen_s = time.monotonic() - moved
+    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
+                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
+    print(f"1,000 machines opened in {took_s:.2f} s, a change was seen in {seen_s:.2f} s, two frames {frame_ms:.0f} ms")
+    assert took_s < 2
+    assert seen_s < 2
+    assert frame_ms < 200
+
+    tab.locator('[data-node="cmp0664"]').click()
+    panel = tab.get_by_label("The chosen machine")
+    expect(panel).to_contain_text("dpkg was interrupted: No space left on device")
+    expect(panel).to_contain_text("1 of 3 steps")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("Enter")
+    expect(panel).to_contain_text("cmp0663")
+    tab.get_by_label("Find").fill("cmp09")
+    assert tab.locator("#cells a:not(.is-other)").count() == 100
+    assert stayed(tab)
+
+
+def test_an_outage_is_drawn_while_it_lasts(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
+    run, now = journal.create_run(make_plan(), by="ann"), datetime.now(UTC)
+    step = "real-upgrade/stop-ctl01"
+    journal.append(
+        run,
+        RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"),
+        StepStarted(at=now, by="ann", step=step, attempt=1),
+    )
+    tab = tab_of("eve")
+    tab.goto(f"{server.url}/runs/{run}/outages")
+    expect(tab.locator("#outages")).to_contain_text("Not watched")
+    mark(tab)
+    away = {"by": "ann", "target": "nova", "what": "write", "started": now, "step": step}
+    journal.append(run, OutageSeen(at=now, **away))
+    expect(tab.locator("#outages h2").first).to_contain_text("Not back yet: nova (write)", timeout=15_000)
+    expect(tab.locator("rect.outage")).to_have_count(1)
+    expect(tab.locator("svg.outages")).to_contain_text("away now")
+    journal.append(run, OutageSeen(at=now, ended=now + timedelta(seconds=7), **away))
+    expect(tab.locator("#outages h2").first).to_contain_text("The longest API outage is 7.0 s", timeout=15_000)
+    expect(tab.locator("rect.outage")).to_have_count(1)
+    assert stayed(tab)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import PASSWORD, Page
+from browsing import PASSWORD
+from conftest import Page
 from test_pages import csrf
 
 from saltus.commands import runs

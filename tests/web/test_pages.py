@@ -7,10 +7,12 @@ import re
 
 import pytest
 from conftest import Page
-from page_cloud import Worker, make_plan, run_here
+from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
 from sqlalchemy import text
 
 from saltus.commands import runs
+from saltus.commands.reporting import report_of
+from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.store import Journal
 
@@ -28,12 +30,15 @@ def test_the_first_page_shows_each_cloud_and_what_comes_next(page: Page, waiting
     assert "ctl01-a" in html
 
 
-@pytest.mark.parametrize("address", ["", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages",
-                                     "/audit", "/audit.csv", "/audit.json", "/report.html"])  # fmt: skip
+OF_A_RUN = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/fleet", "/nodes/ctl01-b",
+            "/nodes/ctl01-b?part", "/audit", "/audit.csv", "/audit.json", "/report.html")  # fmt: skip
+
+
+@pytest.mark.parametrize("address", OF_A_RUN)
 def test_every_page_of_a_run_opens(page: Page, waiting: str, address: str) -> None:
     answer = page.of("eve").get(f"/runs/{waiting}{address}")
     assert answer.status_code == 200
-    assert waiting in answer.text or "csv" in address
+    assert waiting in answer.text or "csv" in address or "?part" in address
 
 
 def test_the_evidence_shows_schemas_lists_and_versions(page: Page, journal: Journal, waiting: str) -> None:
@@ -111,3 +116,37 @@ def test_a_run_of_another_version_is_listed_and_does_not_stop_the_others(
     answer = client.get(f"/runs/{other}")
     assert answer.status_code == 409
     assert "cannot be read" in answer.text
+
+
+def test_the_evidence_shows_what_differs_and_folds_nodes_that_are_equal(page: Page, journal: Journal) -> None:
+    run = half_done(journal, fleet_plan(40), done=30, running=5, failed=1)
+    html = page.of("eve").get(f"/runs/{run}/evidence").text
+    assert "2 packages</strong> differ on cmp0001, cmp0002, cmp0003 and 7 more" in html
+    assert html.count(">qemu-system-x86<") == 2, "one table for a stage, not one for a node"
+    differences = report_of(journal, run).differences
+    assert [len(group.nodes) for each in differences for group in each.packages] == [10, 20]
+
+
+def test_the_evidence_stands_at_the_gate(page: Page, waiting: str) -> None:
+    html = page.of("bob").get(f"/runs/{waiting}").text
+    evidence = html[html.index('id="gate-evidence"') : html.index('class="rail"')]
+    for said in ("422ece571366", "identity services", "/etc/nova/nova.conf", "disable_compute_service_check_for_ffu",
+                 "Nothing was refused", "any of these would have refused it"):  # fmt: skip
+        assert said in evidence
+    assert '<span class="added">+[workarounds]</span>' in evidence
+
+
+def test_an_answer_that_did_not_count_is_among_the_refusals(page: Page, journal: Journal, waiting: str) -> None:
+    with pytest.raises(OperatorError):
+        runs.approve(journal, waiting, Person("eve", role="viewer"))
+    html = page.of("bob").get(f"/runs/{waiting}/evidence").text
+    assert "Refused: an answer to rehearse/approve" in html
+    assert "eve is a viewer" in html
+
+
+def test_a_machine_shows_its_own_steps_and_log_and_no_other(page: Page, waiting: str) -> None:
+    client = page.of("eve")
+    html = client.get(f"/runs/{waiting}/nodes/upg01").text
+    assert "db_sync-nova done in" in html
+    assert "check/facts" not in html
+    assert client.get(f"/runs/{waiting}/nodes/nobody").status_code == 404

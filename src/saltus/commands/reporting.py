@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from saltus.catalog.notes import notes_between
+from saltus.commands.differences import differences
 from saltus.commands.evidence import lists_compared, schema_moves
+from saltus.commands.forecast import foreseen, of_stage
+from saltus.commands.watching import users_may_notice
 from saltus.commands.workplace import Workplace
-from saltus.journal.events import Event, GateApproved, GateRejected, OutageSeen, WatchSummary
+from saltus.journal.events import (
+    AnswerRefused,
+    DriftSeen,
+    Event,
+    GateApproved,
+    GateRejected,
+    OutageSeen,
+    StepFailed,
+    WatchFailed,
+    WatchSummary,
+)
 from saltus.journal.fold import RunState, fold
+from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
-from saltus.plan import Stage
-from saltus.report.report import Answer, Outage, Report, StageLine, StepLine, Watched
+from saltus.plan import Plan, Stage
+from saltus.planner.refusals import LOOKED_FOR
+from saltus.report.report import (
+    Answer,
+    Outage,
+    Refusal,
+    ReleaseNote,
+    Report,
+    StageLine,
+    StepLine,
+    Watched,
+)
 
 
 def make_report(workplace: Workplace, run: str) -> Report:
@@ -26,8 +51,9 @@ def report_of(journal: Journal, run: str) -> Report:
     state = fold(journal.find_plan(record.fingerprint), numbered, genuine=genuine)
     events = [event for _, event in numbered]
     plan = state.plan
-    outages = tuple(_outage(event) for event in events if isinstance(event, OutageSeen))
-    totals = {(e.target, e.what): e for e in events if isinstance(e, WatchSummary)}
+    outages, totals = outages_of(events), {(e.target, e.what): e for e in events if isinstance(e, WatchSummary)}
+    last_s = last_durations(journal, plan_name=plan.name, cloud=plan.cloud, before=record.id)
+    expected, is_watched = foreseen(state, last_s), bool(outages or totals)
     ended = state.ended_at
     return Report(
         run=record.id,
@@ -40,7 +66,7 @@ def report_of(journal: Journal, run: str) -> Report:
         reason=state.reason,
         started=state.started_at,
         seconds=(ended - state.started_at).total_seconds() if ended and state.started_at else None,
-        stages=tuple(_stage(stage, state, outages) for stage in plan.stages),
+        stages=tuple(_stage(stage, state, outages if is_watched else None, expected) for stage in plan.stages),
         versions=_versions(state),
         watched=tuple(
             Watched(
@@ -51,10 +77,21 @@ def report_of(journal: Journal, run: str) -> Report:
         outages=outages,
         schemas=schema_moves(state),
         compared=lists_compared(state),
+        differences=differences(state),
+        notes=_notes(plan),
+        refusals=tuple(_refusals(events, plan)),
+        looked_for=LOOKED_FOR if plan.name in ("control", "rehearse") else (),
+        not_watched=_not_watched(events, plan, is_watched=is_watched),
         answers=_answers(events),
         highlights=tuple(_highlights(state)),
         way_back=_way_back(state),
     )
+
+
+def outages_of(events: Sequence[Event]) -> tuple[Outage, ...]:
+    """Each once, as it was last written down, in the order in which they began."""
+    known = {(e.target, e.what, e.started): e for e in events if isinstance(e, OutageSeen)}
+    return tuple(sorted(map(_outage, known.values()), key=lambda outage: outage.started))
 
 
 def _outage(event: OutageSeen) -> Outage:
@@ -67,7 +104,46 @@ def _outage(event: OutageSeen) -> Outage:
     )
 
 
-def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLine:
+def _not_watched(events: Sequence[Event], plan: Plan, *, is_watched: bool) -> str:
+    """Why nothing was measured, or not all; empty when the watcher looked all the time."""
+    failed = [event for event in events if isinstance(event, WatchFailed)]
+    if failed:
+        return failed[-1].because
+    if is_watched:
+        return ""
+    return "no watcher has written anything down" if users_may_notice(plan) else "the plan says that nobody notices it"
+
+
+_CHECKS = ("facts.check", "api.compare", "database.check-writes")
+
+
+def _refusals(events: Sequence[Event], plan: Plan) -> list[Refusal]:
+    """Answers that did not count, a cloud that had changed, checks that did not pass."""
+    steps = {step.id: step for step in plan.steps()}
+    found = []
+    for event in events:
+        match event:
+            case AnswerRefused():
+                what = f"an answer to {event.gate}"
+                found.append(Refusal(at=event.at, by=event.by, what=what, because=event.because))
+            case DriftSeen():
+                because = "; ".join(event.differences)
+                found.append(Refusal(at=event.at, by=event.by, what="to go on: the cloud has changed", because=because))
+            case StepFailed() if event.step in steps and steps[event.step].action.kind in _CHECKS:
+                found.append(Refusal(at=event.at, by=event.by, what=event.what, because=event.because.strip()))
+    return found
+
+
+def _notes(plan: Plan) -> tuple[ReleaseNote, ...]:
+    services = {name for step in plan.steps() if (name := getattr(step.action, "service", None))}
+    return tuple(
+        ReleaseNote(release=note.release, service=note.service, says=note.says, done=note.done, source=note.source)
+        for note in notes_between(plan.source, plan.target, services)
+    )
+
+
+def _stage(stage: Stage, state: RunState, outages: Sequence[Outage] | None, expected: Mapping[str, float]) -> StageLine:
+    """`outages` is None where nobody looked."""
     ids = {step.id for step in stage.steps}
     steps = [state.steps[step.id] for step in stage.steps]
     started = [step.started_at for step in steps if step.started_at]
@@ -77,7 +153,7 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
     if not steps and stage.gate and state.gates[stage.gate.id].status != "approved":
         finished = "pending"
     status: str = next((s for s in ("failed", "unknown", "running") if s in statuses), finished)
-    mine = [outage.seconds or 0.0 for outage in outages if outage.step in ids and outage.what != "ping"]
+    mine = [outage.seconds or 0.0 for outage in outages or () if outage.step in ids and outage.what != "ping"]
     return StageLine(
         id=stage.id,
         title=stage.title,
@@ -85,7 +161,9 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
         way_back=stage.way_back,
         status=status,
         seconds=(max(ended) - min(started)).total_seconds() if started and ended else None,
-        outage_s=max(mine, default=0.0),
+        outage_s=None if outages is None else max(mine, default=0.0),
+        forecast_s=of_stage(stage, expected),
+        foreseen=sum(step.id in expected for step in stage.steps),
         steps=tuple(
             StepLine(
                 id=step.id,
@@ -94,6 +172,7 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage]) -> StageLin
                 seconds=state.steps[step.id].seconds,
                 summary=state.steps[step.id].summary,
                 started=state.steps[step.id].started_at,
+                forecast_s=expected.get(step.id),
             )
             for step in stage.steps
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -188,12 +188,13 @@ def _line(journal: Journal, run: str, state: RunState) -> RunLine:
 
 def read_log(journal: Journal, run: str, step: str | None = None, *, after_seq: int = 0) -> list[LogLine]:
     """Every event in words; those of one step only when it is named."""
+    return read_log_of(journal, run, None if step is None else [step], after_seq=after_seq)
+
+
+def read_log_of(journal: Journal, run: str, steps: Collection[str] | None, *, after_seq: int = 0) -> list[LogLine]:
+    """Every event of these steps in words, in the order in which they happened."""
     run = journal.find_run(run).id
-    return [
-        log_line(seq, event)
-        for seq, event in journal.read(run, after_seq)
-        if step is None or getattr(event, "step", None) == step
-    ]
+    return [log_line(seq, event) for seq, event in journal.read(run, after_seq, steps=steps)]
 
 
 def follow(journal: Journal, run: str) -> Iterator[LogLine]:

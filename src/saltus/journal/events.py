@@ -204,6 +204,8 @@ class DriftAccepted(EventBase):
 
 
 class OutageSeen(EventBase):
+    """Written when an outage begins, and again when it ends: of a target, `what` and `started` the last one counts."""
+
     is_promise: ClassVar[bool] = False
     kind: Literal["outage.seen"] = "outage.seen"
     target: str
@@ -211,14 +213,14 @@ class OutageSeen(EventBase):
     what: Literal["read", "write", "ping"]
     started: Utc
     ended: Utc | None = None
-    """None: not over when the watcher stopped."""
+    """None: not over yet, or not when the watcher stopped."""
     step: str | None = None
     lost: int = 0
     """Questions without a good answer."""
 
 
 class WatchSummary(EventBase):
-    """What the watcher counted over the whole run, one for each target and kind of question."""
+    """What the watcher counted of one target and kind of question, in the run so far: the last one counts."""
 
     kind: Literal["watch.summary"] = "watch.summary"
     target: str
@@ -227,6 +229,13 @@ class WatchSummary(EventBase):
     lost: int
     outage_s: float
     longest_s: float
+
+
+class WatchFailed(EventBase):
+    """Outages were not measured from here on: the watcher could not start, or it broke."""
+
+    kind: Literal["watch.failed"] = "watch.failed"
+    because: str
 
 
 class NotificationFailed(EventBase):
@@ -271,6 +280,7 @@ Event = Annotated[
     | DriftAccepted
     | OutageSeen
     | WatchSummary
+    | WatchFailed
     | NotificationFailed
     | RunFinished,
     Field(discriminator="kind"),

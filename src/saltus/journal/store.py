@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -208,11 +208,13 @@ class Journal:
             "json": json.dumps(data, ensure_ascii=False, separators=(",", ":")),
         }
 
-    def read(self, run: str, after_seq: int = 0) -> list[tuple[int, Event]]:
-        """The events behind `after_seq`, with their sequence numbers."""
+    def read(self, run: str, after_seq: int = 0, *, steps: Collection[str] | None = None) -> list[tuple[int, Event]]:
+        """The events behind `after_seq`, with their sequence numbers; with `steps`, those of these steps alone."""
         query = select(tables.events.c.seq, tables.events.c.json).filter_by(run=run).order_by(tables.events.c.seq)
         if after_seq:
             query = query.where(tables.events.c.seq > after_seq)
+        if steps is not None:
+            query = query.where(tables.events.c.step.in_(steps))
         with self.db.read() as connection:
             rows = connection.execute(query).all()
         return [(row.seq, self._event(run, row.seq, row.json)) for row in rows]

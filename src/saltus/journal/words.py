@@ -29,6 +29,7 @@ from saltus.journal.events import (
     StepProgress,
     StepSkipped,
     StepStarted,
+    WatchFailed,
     WatchSummary,
 )
 
@@ -90,6 +91,8 @@ def tell(event: Event) -> str:
             return f"outage of {event.target} ({event.what}) from {event.started:%T} UTC: {lasted}, {event.lost} lost"
         case WatchSummary():
             return f"{event.target} ({event.what}): {event.asked} asked, {event.lost} lost, {event.outage_s:.1f} s out"
+        case WatchFailed():
+            return f"outages are not measured: {event.because}"
         case NotificationFailed():
             return f"notification by {event.channel} failed: {event.because}"
         case RunFinished():

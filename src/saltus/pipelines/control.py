@@ -13,6 +13,7 @@ from saltus.plan.actions import (
     BootInstance,
     BuildImage,
     CompareLists,
+    CompareMachines,
     CreateMachine,
     DbSync,
     ListApis,
@@ -95,6 +96,15 @@ def prepare(scene: Scene) -> Stage:
                 action=ReachProxy(
                     machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
                 ),
+            ),
+            *(
+                Step(
+                    id=f"prepare/differences-{pair.node}",
+                    title=f"Compare the packages and the configuration of {pair.old} and {pair.new}",
+                    action=CompareMachines(node=pair.node, before=pair.old, after=pair.new),
+                    lane=pair.node,
+                )
+                for pair in scene.pairs
             ),
         ),
     )

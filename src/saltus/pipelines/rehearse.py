@@ -12,6 +12,7 @@ from saltus.plan.actions import (
     BuildImage,
     CloneDatabases,
     CompareLists,
+    CompareMachines,
     CreateMachine,
     DbSync,
     DestroyMachine,
@@ -42,7 +43,7 @@ def check(scene: Scene) -> Stage:
 
 def rehearse(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
     """Clone, db_sync, start and ask, on a machine that reaches nothing of production; then a person decides."""
-    upg = scene.rehearsal
+    upg, serves = scene.rehearsal, scene.control[0]
 
     def step(name: str, title: str, action: object, lane: str | None = None) -> Step:
         return Step.model_validate({"id": f"rehearse/{name}", "title": title, "action": action, "lane": lane})
@@ -108,13 +109,18 @@ def rehearse(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
                 "Compare them with the running cloud's",
                 CompareLists(before="source", after="rehearsed", rehearsal=True),
             ),
+            step(
+                "differences",
+                f"Compare the packages and the configuration of {serves.old} and {upg}",
+                CompareMachines(node=serves.node, before=serves.old, after=upg),
+            ),
             step("stop", f"Stop {upg}; its disk is kept until the next rehearsal", StopMachine(machine=upg)),
         ),
         gate=Gate(
             id="rehearse/approve",
             question=f"The rehearsal on {scene.target} passed. Upgrade the control plane for real?",
             expires_after=expires_after,
-            evidence=("rehearse/compare",),
+            evidence=("rehearse/compare", "rehearse/differences"),
         ),
     )
 

@@ -81,6 +81,19 @@ class DestroyMachine(ActionBase):
     machine: str
 
 
+class CompareMachines(ActionBase):
+    """Compare the packages of two machines and the files that their roles write: evidence for those who decide.
+
+    Comments are left out, and no secret leaves a machine.
+    """
+
+    kind: Literal["machine.compare"] = "machine.compare"
+    node: str
+    """Nodes with equal differences are shown once, under these names."""
+    before: str
+    after: str
+
+
 class ApplyState(ActionBase):
     """Apply Salt states to the minions of `target` (compound syntax); the whole highstate when `states` is empty."""
 
@@ -346,6 +359,7 @@ Action = Annotated[
     | StartMachine
     | StopMachine
     | DestroyMachine
+    | CompareMachines
     | ApplyState
     | CallFunction
     | StopServices

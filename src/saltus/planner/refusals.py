@@ -20,6 +20,18 @@ SLOTTED = ("keystone.server", "haproxy.proxy")
 """The roles whose nodes an upgrade builds anew in their other slot."""
 
 
+LOOKED_FOR = (
+    "a model without a control node for rehearsals, without nodes of two slots, or with several database servers",
+    "a target that is no step forward, or whose packages no suite of the nodes carries",
+    "a schema that the tools of the target cannot take along, or only by a stop at another release",
+    "a schema that is not where its own release ends, or of which no release knows",
+    "a machine that is missing, off, or whose minion does not answer; APIs that nobody serves",
+    "a database server without room for its backups",
+    "an earlier upgrade that is neither accepted nor rolled back",
+)
+"""What refuses the plan of an upgrade, all of it looked for each time: shown beside what was found."""
+
+
 def refuse(what: str, reasons: list[str], do: str) -> None:
     """Raise Refused when there is any reason."""
     if reasons:

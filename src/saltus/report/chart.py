@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from saltus.report.report import Outage, Report, StepLine, Watched
-from saltus.report.text import seconds_text
+from saltus.report.report import Outage, Report, StageLine, StepLine, Watched
+from saltus.report.text import forecast_text, seconds_text
 
 _LEFT, _PLOT, _RIGHT = 190, 680, 130
 _WIDTH = _LEFT + _PLOT + _RIGHT
@@ -47,7 +47,9 @@ def outage_chart(report: Report, *, now: datetime | None = None) -> str:
         return ""
     axis = _axis(report, now)
     lines = _pack(_steps_within(report, axis), axis)
-    top = 26 + _STEP * len(lines) + 10
+    expected = _forecasts(report, axis)
+    under = 26 + _STEP * len(lines)
+    top = under + (_STEP if expected else 0) + 10
     height = top + _ROW * len(rows) + 8
     parts = [
         f'<svg class="outages" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(describe(report))}">',
@@ -57,6 +59,8 @@ def outage_chart(report: Report, *, now: datetime | None = None) -> str:
     ]
     for number, line in enumerate(lines):
         parts += [_step(step, axis, 26 + _STEP * number) for step in line]
+    if expected:
+        parts += [f'<text class="label" x="0" y="{under + 12}">forecast</text>', *_expected_bars(expected, axis, under)]
     for number, row in enumerate(rows):
         parts += _row(row, [o for o in report.outages if (o.target, o.what) == (row.target, row.what)], axis,
                       top + _ROW * number)  # fmt: skip
@@ -65,18 +69,24 @@ def outage_chart(report: Report, *, now: datetime | None = None) -> str:
 
 def describe(report: Report) -> str:
     """The chart in a sentence, for those who do not see it."""
-    apis = [row for row in report.watched if row.what != "ping"]
-    pings = [row for row in report.watched if row.what == "ping"]
+    rows = watched_rows(report)
+    apis = [row for row in rows if row.what != "ping"]
+    pings = [row for row in rows if row.what == "ping" and row.asked]
     longest = max(apis, key=lambda row: row.longest_s, default=None)
     told = []
+    if report.not_watched:
+        told.append(f"Not watched{' in all of the run' if report.is_watched else ''}: {report.not_watched}.")
+    away = sorted({f"{outage.target} ({outage.what})" for outage in report.outages if outage.seconds is None})
+    if away:
+        told.append(f"Not back yet: {', '.join(away)}.")
     if longest is not None:
         of = f"{longest.target} ({longest.what})"
         told.append(f"The longest API outage is {seconds_text(longest.longest_s)}, of {of}." if longest.longest_s
-                    else "No API had an outage.")  # fmt: skip
+                    else "No API had an outage." if not away else "")  # fmt: skip
     if pings:
         lost = sum(row.lost for row in pings)
         told.append(f"Instances lost {lost} of {sum(row.asked for row in pings)} pings.")
-    return " ".join(told)
+    return " ".join(filter(None, told))
 
 
 def watched_rows(report: Report) -> list[Watched]:
@@ -143,9 +153,42 @@ def _step(step: StepLine, axis: _Axis, y: int) -> str:
     name = step.id.rpartition("/")[2]
     shown = name if len(name) * 6.2 + 8 < width else ""
     label = f'<text class="in-step" x="{begun + 5:.1f}" y="{y + 12}">{escape(shown)}</text>' if shown else ""
-    title = f"<title>{escape(step.id)}: {seconds_text(step.seconds)}</title>"
+    foreseen = f", forecast {seconds_text(step.forecast_s)}" if step.forecast_s is not None else ""
+    title = f"<title>{escape(step.id)}: {seconds_text(step.seconds)}{foreseen}</title>"
     bar = f'<rect class="step is-{step.status}" x="{begun}" y="{y}" width="{width:.1f}" height="{_STEP - 3}" rx="3"/>'
     return f"<g>{title}{bar}{label}</g>"
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """What a stage was expected to take, from where it began."""
+
+    stage: StageLine
+    begun: datetime
+    seconds: float
+
+
+def _forecasts(report: Report, axis: _Axis) -> list[_Forecast]:
+    """Of the stages that lie in the picture."""
+    found = []
+    for stage in report.stages:
+        begun = min((step.started for step in stage.steps if step.started), default=None)
+        inside = begun is not None and stage.seconds is not None and begun < axis.ended
+        if begun and inside and stage.forecast_s and begun + timedelta(seconds=stage.seconds or 0) > axis.begun:
+            found.append(_Forecast(stage, begun, stage.forecast_s))
+    return found
+
+
+def _expected_bars(found: Iterable[_Forecast], axis: _Axis, y: int) -> Iterator[str]:
+    """An outline for each stage, as long as its forecast; what it says stands in it where there is room."""
+    for each in found:
+        begun, end = axis.x(each.begun), axis.x(each.begun + timedelta(seconds=each.seconds))
+        width, text = max(2.0, end - begun - 1), f"{each.stage.id} {forecast_text(each.stage)}"
+        title = f"<title>forecast of {escape(text)}, measured {seconds_text(each.stage.seconds)}</title>"
+        shown = text if len(text) * 6.2 + 8 < width else seconds_text(each.seconds) if width > 52 else ""
+        label = f'<text class="in-step" x="{begun + 5:.1f}" y="{y + 12}">{escape(shown)}</text>' if shown else ""
+        bar = f'<rect class="forecast" x="{begun}" y="{y + 1}" width="{width:.1f}" height="{_STEP - 5}" rx="3"/>'
+        yield f"<g>{title}{bar}{label}</g>"
 
 
 def _grid(axis: _Axis, height: int) -> Iterator[str]:
@@ -166,7 +209,8 @@ def _bands(report: Report, axis: _Axis, top: int, height: int) -> Iterator[str]:
 
 def _row(row: Watched, outages: Sequence[Outage], axis: _Axis, y: int) -> list[str]:
     middle = y + _ROW / 2
-    total = "no outage" if not row.outage_s and not outages else seconds_text(row.outage_s)
+    away = any(outage.seconds is None for outage in outages)
+    total = "away now" if away else seconds_text(row.outage_s) if row.outage_s or outages else "no outage"
     parts = [
         f'<text class="label" x="0" y="{middle + 4}">{escape(row.target)}<tspan class="kind" dx="6">{row.what}</tspan>'
         "</text>",

@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from saltus.report.chart import describe, outage_chart, watched_rows
-from saltus.report.report import Report, SchemaMove
-from saltus.report.text import seconds_text
+from saltus.report.report import Differences, Report, SchemaMove
+from saltus.report.text import count_text, forecast_text, outage_text, seconds_text
 
 
 def render_html(report: Report, *, now: datetime | None = None) -> str:
@@ -53,7 +53,39 @@ def _environment() -> Environment:
 
 def add_filters(environment: Environment) -> None:
     """What the templates that reports and pages share ask for."""
-    environment.filters |= {"seconds": seconds_text, "by_database": by_database}
+    environment.filters |= {
+        "seconds": seconds_text,
+        "outage": outage_text,
+        "forecast_text": forecast_text,
+        "count": count_text,
+        "by_database": by_database,
+        "by_step": by_step,
+        "package_count": package_count,
+        "nodes": nodes_text,
+        "diff_kind": diff_kind,
+    }
+
+
+def by_step(moves: Sequence[SchemaMove]) -> list[SchemaMove]:
+    """One move for each step: the time of a step that moved several databases counts once."""
+    return [move for move in {move.step: move for move in moves}.values() if move.seconds is not None]
+
+
+def package_count(found: Sequence[Differences]) -> int:
+    """Different packages that change anywhere."""
+    return len({change.name for each in found for group in each.packages for change in group.changes})
+
+
+def nodes_text(nodes: Sequence[str]) -> str:
+    """`cmp01`, `cmp01 and cmp02`, `cmp01, cmp02, cmp03 and 96 more`."""
+    if len(nodes) > 5:
+        return f"{', '.join(nodes[:3])} and {len(nodes) - 3} more"
+    return " and ".join(filter(None, (", ".join(nodes[:-1]), nodes[-1])))
+
+
+def diff_kind(line: str) -> str:
+    """The class of a line of a unified diff."""
+    return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "same")
 
 
 @dataclass(frozen=True)

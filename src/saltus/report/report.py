@@ -21,6 +21,8 @@ class StepLine(_Data):
     seconds: float | None
     summary: str = ""
     started: datetime | None = None
+    forecast_s: float | None = None
+    """What it was expected to take: rehearsed in this run, else what it took last time; None where nobody knows."""
 
 
 class StageLine(_Data):
@@ -32,9 +34,13 @@ class StageLine(_Data):
     way_back: str
     status: str
     seconds: float | None
-    outage_s: float
-    """The longest outage of any API that began in this stage."""
+    outage_s: float | None
+    """The longest outage of any API that began in this stage; None where nobody looked."""
     steps: tuple[StepLine, ...]
+    forecast_s: float | None = None
+    """By the forecasts of its steps, lanes side by side; of a step without one nothing is counted."""
+    foreseen: int = 0
+    """How many of its steps have a forecast."""
 
 
 class Watched(_Data):
@@ -94,6 +100,64 @@ class ListsCompared(_Data):
     findings: tuple[str, ...]
 
 
+class PackageChange(_Data):
+    """One package; None stands for not installed."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class PackageGroup(_Data):
+    """Nodes whose packages change in the same way."""
+
+    nodes: tuple[str, ...]
+    changes: tuple[PackageChange, ...]
+
+
+class FileChange(_Data):
+    """A configuration file that changes in the same way on these nodes, as a unified diff."""
+
+    nodes: tuple[str, ...]
+    path: str
+    diff: str
+
+    @property
+    def added(self) -> int:
+        return sum(line.startswith("+") for line in self.diff.splitlines())
+
+    @property
+    def removed(self) -> int:
+        return sum(line.startswith("-") for line in self.diff.splitlines())
+
+
+class Differences(_Data):
+    """What the steps of one stage found to differ, or made to: packages and configuration, folded by equal nodes."""
+
+    stage: str
+    packages: tuple[PackageGroup, ...]
+    files: tuple[FileChange, ...]
+
+
+class ReleaseNote(_Data):
+    """A fact of the catalogue that matters for this hop. `done` is what Saltus does about it."""
+
+    release: str
+    service: str
+    says: str
+    done: str
+    source: str
+
+
+class Refusal(_Data):
+    """Something that was refused or stopped in this run, and why."""
+
+    at: datetime
+    by: str
+    what: str
+    because: str
+
+
 class Answer(_Data):
     """Who answered a gate."""
 
@@ -125,7 +189,20 @@ class Report(_Data):
     outages: tuple[Outage, ...]
     schemas: tuple[SchemaMove, ...] = ()
     compared: tuple[ListsCompared, ...] = ()
+    differences: tuple[Differences, ...] = ()
+    notes: tuple[ReleaseNote, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    looked_for: tuple[str, ...] = ()
+    """What would have refused the plan: none of it held when it was made."""
+    not_watched: str = ""
+    """Why outages were not measured, or not in all of the run; empty when they were."""
     answers: tuple[Answer, ...]
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anything was measured at all."""
+        return bool(self.watched or self.outages)
+
     highlights: tuple[str, ...]
     """Facts in sentences: the instance that was booted, what the comparison of lists said."""
     way_back: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from saltus.report.report import Report, Watched
+from saltus.report.report import Differences, Report, StageLine, Watched
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -15,6 +15,24 @@ def seconds_text(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} m {rest:02d} s"
+
+
+def outage_text(seconds: float | None) -> str:
+    """`41.0 s`, `none`; `not watched` for None."""
+    return "not watched" if seconds is None else seconds_text(seconds) if seconds else "none"
+
+
+def forecast_text(stage: StageLine) -> str:
+    """`38.2 s`; `3.1 s of 4 steps` where no more of them are known; `-` where none is."""
+    if stage.forecast_s is None:
+        return "-"
+    whole = stage.foreseen == len(stage.steps)
+    return seconds_text(stage.forecast_s) + ("" if whole else f" by {stage.foreseen} of {len(stage.steps)} steps")
+
+
+def count_text(number: int, what: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
@@ -43,18 +61,22 @@ def render(report: Report) -> str:
     lines += [f"- {highlight}" for highlight in report.highlights]
     lines += ["", "## Stages", ""]
     lines += table(
-        ("stage", "time", "state", "impact planned", "longest outage"),
+        ("stage", "time", "forecast", "state", "impact planned", "longest outage"),
         [
-            (s.id, seconds_text(s.seconds), s.status, s.impact, seconds_text(s.outage_s) if s.outage_s else "none")
+            (s.id, seconds_text(s.seconds), forecast_text(s), s.status, s.impact, outage_text(s.outage_s))
             for s in report.stages
         ],
-        right=(1, 4),
+        right=(1, 2, 5),
     )
+    lines += ["", "## What users noticed", ""]
+    if report.not_watched:
+        lines += [f"{'Not watched in all of the run' if report.is_watched else 'Not watched'}: {report.not_watched}."]
     if report.watched:
-        lines += ["", "## What users noticed", ""]
+        lines += [""] if report.not_watched else []
         lines += [*_watched(report.watched), ""]
         falls = sorted({(o.step or "between steps") for o in report.outages})
         lines += [f"Outages fell in: {', '.join(falls)}." if falls else "No outage was seen."]
+    lines += [*_differences(report.differences), *_notes(report), *_refusals(report)]
     if report.versions:
         lines += ["", "## Versions", ""]
         lines += table(
@@ -79,6 +101,39 @@ def render(report: Report) -> str:
         )
     lines += ["", "## The way back", "", report.way_back, ""]
     return "\n".join(lines)
+
+
+SHOWN_PACKAGES = 20
+"""The rest is in the HTML report and in the JSON: a list of hundreds reads badly in Markdown."""
+
+
+def _differences(found: Sequence[Differences]) -> list[str]:
+    lines = []
+    for each in found:
+        lines += ["", f"## What differs: {each.stage}", ""]
+        for group in each.packages:
+            lines += [f"{count_text(len(group.changes), 'package')} on {', '.join(group.nodes)}:", ""]
+            rows = [(c.name, c.before or "-", c.after or "-") for c in group.changes[:SHOWN_PACKAGES]]
+            lines += [*table(("package", "before", "after"), rows), ""]
+            more = len(group.changes) - SHOWN_PACKAGES
+            lines += [f"and {more} more, in the HTML report.", ""] if more > 0 else []
+        files = [(f.path, ", ".join(f.nodes), f"-{f.removed}", f"+{f.added}") for f in each.files]
+        lines += [*table(("file", "on", "lines gone", "lines new"), files, right=(2, 3))] if files else []
+    return lines
+
+
+def _notes(report: Report) -> list[str]:
+    if not report.notes:
+        return []
+    said = (f"- **{n.service}** of {n.release}: {n.says}{f' ({n.done})' if n.done else ''}" for n in report.notes)
+    return ["", "## Release notes that matter", "", *said]
+
+
+def _refusals(report: Report) -> list[str]:
+    if not report.refusals:
+        return []
+    lines = (f"- {each.at:%H:%M:%S} {each.by}: {each.what}: {each.because}" for each in report.refusals)
+    return ["", "## What was refused", "", *lines]
 
 
 def _watched(watched: Sequence[Watched]) -> list[str]:

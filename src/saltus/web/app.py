@@ -41,6 +41,8 @@ def make_app(site: Site) -> Starlette:
             Route("/runs/{run}/stages/{stage}", pages.stage),
             Route("/runs/{run}/steps/{step:path}", pages.step),
             Route("/runs/{run}/evidence", pages.evidence),
+            Route("/runs/{run}/fleet", pages.fleet),
+            Route("/runs/{run}/nodes/{node}", pages.node),
             Route("/runs/{run}/outages", pages.outages),
             Route("/runs/{run}/audit", pages.audit),
             Route("/runs/{run}/audit.csv", pages.audit_csv),

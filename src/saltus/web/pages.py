@@ -22,6 +22,7 @@ from saltus.report.chart import describe, outage_chart, watched_rows
 from saltus.report.html import render_html, style_hash
 from saltus.web.access import Asking, site_of, who_asks
 from saltus.web.audit import matching, to_csv
+from saltus.web.fleet import FleetView
 from saltus.web.rendering import render
 from saltus.web.site import Site
 from saltus.web.views import RunView
@@ -46,6 +47,7 @@ def run(request: Request) -> Response:
     with site.states.at(name) as state:
         view = RunView(site, asking, name, state)
         values: dict[str, Any] = {"head": view.head(), "gate": view.gate(), "stages": view.stages(), "seq": state.seq}
+    values["found"] = report_of(site.journal, name) if values["gate"] else None
     return render(request, "run.html.j2", asking=asking, said=request.query_params.get("said", ""), **values)
 
 
@@ -91,13 +93,36 @@ def evidence(request: Request) -> Response:
     return render(request, "evidence-page.html.j2", asking=asking, report=report_of(site.journal, name))
 
 
+def fleet(request: Request) -> Response:
+    asking, site, name = _named(request)
+    with site.states.at(name) as state:
+        values: dict[str, Any] = {"fleet": FleetView(name, state, site.fleet(name, state.plan)), "seq": state.seq}
+    return render(request, "fleet.html.j2", asking=asking, run=name, **values)
+
+
+def node(request: Request) -> Response:
+    """One machine of the fleet: its steps and its log; with `?part`, what the map shows beside itself."""
+    asking, site, name = _named(request)
+    wanted = request.path_params["node"]
+    with site.states.at(name) as state:
+        ids = site.fleet(name, state.plan).get(wanted)
+        if ids is None:
+            raise _not_in_plan(f"machine {wanted}")
+        view = RunView(site, asking, name, state)
+        steps = [view.step(step) for step in state.plan.steps() if step.id in ids]
+        found = FleetView(name, state, {wanted: ids}).nodes[0]
+    log = verbs.read_log_of(site.journal, name, ids)[-200:]
+    template = "node-part.html.j2" if "part" in request.query_params else "node.html.j2"
+    return render(request, template, asking=asking, node=found, steps=steps, log=log)
+
+
 def outages(request: Request) -> Response:
     asking, site, name = _named(request)
-    report = report_of(site.journal, name)
+    seq, report = site.states.now(name).seq, report_of(site.journal, name)
     chart = Markup(outage_chart(report, now=site.clock.now()))
     return render(
         request, "outages.html.j2", asking=asking, report=report, chart=chart, told=describe(report),
-        rows=watched_rows(report),
+        rows=watched_rows(report), seq=seq,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
 from saltus.plan import Plan
 from saltus.runner.clock import Clock, SystemClock
+from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
 
 Starter = Callable[[str, Person], None]
@@ -30,6 +31,7 @@ class Site:
     def __post_init__(self) -> None:
         self.states = States(self.journal)
         self._durations: dict[str, dict[str, float]] = {}
+        self._fleets: dict[str, Fleet] = {}
 
     def earlier_durations(self, run: str, plan: Plan) -> dict[str, float]:
         """{step: seconds} of the runs of such a plan on this cloud that were made before this one."""
@@ -37,3 +39,9 @@ class Site:
             found = last_durations(self.journal, plan_name=plan.name, cloud=plan.cloud, before=run)
             self._durations[run] = found
         return self._durations[run]
+
+    def fleet(self, run: str, plan: Plan) -> Fleet:
+        """{machine: ids of the steps that name it}: of a plan of thousands of steps, worth keeping."""
+        if run not in self._fleets:
+            self._fleets[run] = steps_by_machine(plan)
+        return self._fleets[run]

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from saltus.commands.forecast import foreseen, of_stage
 from saltus.commands.runs import RunStatus, show_status
 from saltus.journal.accounts import ROLES, Account, Role
 from saltus.journal.approvals import why_not_allowed
 from saltus.journal.events import GateApproved
 from saltus.journal.fold import Failure, GateState, RunState
 from saltus.plan import Gate, Stage, Step
-from saltus.plan.order import blocks
 from saltus.web.access import Asking
 from saltus.web.site import Site
 
@@ -68,6 +68,8 @@ class StageView:
 class GateView:
     run: str
     id: str
+    asking: str
+    """Which asking of it: it may be asked again after a retry."""
     question: str
     stage: str
     way_back: str
@@ -120,6 +122,7 @@ class RunView:
         self.run = run
         self._status = show_status(site.journal, run, lambda _run: state)
         self._current = self._where()
+        self._expected = foreseen(state, self._last)
 
     def head(self) -> HeadView:
         state, plan = self._state, self._state.plan
@@ -170,6 +173,7 @@ class RunView:
         return GateView(
             run=self.run,
             id=gate.id,
+            asking=state.asking,
             question=gate.question,
             stage=stage.title,
             way_back=self._status.way_back,
@@ -260,10 +264,8 @@ class RunView:
     def step(self, step: Step) -> StepView:
         state = self._state.steps[step.id]
         said = state.failure.what if state.failure else state.summary
-        last_s, word = self._last.get(step.id), "last time"
-        rehearsed = self._state.steps.get(f"rehearse/{step.id.rpartition('/')[2]}")
-        if last_s is None and rehearsed and rehearsed is not state:
-            last_s, word = rehearsed.seconds, "rehearsed"
+        last_s = self._expected.get(step.id)
+        word = "last time" if last_s == self._last.get(step.id) else "rehearsed"
         return StepView(
             run=self.run,
             id=step.id,
@@ -288,11 +290,7 @@ class RunView:
 
     def _forecast(self, stage: Stage) -> float | None:
         """How long the stage took last time: lanes side by side, the longest of them counts."""
-        if not any(step.id in self._last for step in stage.steps):
-            return None
-        return sum(
-            max(sum(self._last.get(step.id, 0.0) for step in lane) for lane in block.lanes) for block in blocks(stage)
-        )
+        return of_stage(stage, self._expected)
 
 
 def _may(account: Account, role: str) -> bool:

@@ -12,6 +12,7 @@ from saltus.plan.actions import (
     CheckWrites,
     CloneDatabases,
     CompareLists,
+    CompareMachines,
     CreateMachine,
     DbSync,
     DestroyMachine,
@@ -30,7 +31,7 @@ from saltus.plan.actions import (
     SwitchProxy,
 )
 from saltus.runner.performer import Performer, Performers
-from saltus.runner.performers import databases, instances, machines, salt, services, verify
+from saltus.runner.performers import databases, differences, instances, machines, salt, services, verify
 from saltus.runner.performers.ground import Ground
 
 
@@ -44,6 +45,7 @@ def performers(ground: Ground) -> Performers:
         StartMachine: machines.MachineStarter(ground),
         StopMachine: machines.MachineStopper(ground),
         DestroyMachine: machines.MachineDestroyer(ground),
+        CompareMachines: differences.MachineComparer(ground),
         ApplyState: salt.StateApplier(ground),
         CallFunction: salt.FunctionCaller(ground),
         StopServices: services.ServiceStopper(ground),

@@ -75,13 +75,70 @@
     if (name) (document.getElementById(name) || fresh.querySelector(`[name="${CSS.escape(name)}"]`) || fresh).focus?.();
   };
 
+  // -- the map of the fleet: one cell is in the order of Tab, the arrow keys move it; a click shows the machine's log
+
+  const cells = document.getElementById("cells");
+  const panel = document.getElementById("node");
+  const all = cells ? [...cells.querySelectorAll("a")] : [];
+  const named = new Map(all.map((cell) => [cell.dataset.node, cell]));
+  let shown = null;
+  const show = async (cell) => {
+    shown = cell.dataset.node;
+    cells.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    cell.setAttribute("aria-current", "true");
+    try {
+      const answer = await fetch(`${cell.href}?part`, { credentials: "same-origin" });
+      if (answer.redirected) { location.reload(); return; }
+      const html = await answer.text();
+      if (shown === cell.dataset.node) { panel.innerHTML = html; tick(); }
+    } catch {
+      location.href = cell.href;
+    }
+  };
+  const paint = (states) => {
+    for (const [name, state] of Object.entries(states)) {
+      const cell = named.get(name);
+      if (!cell || cell.title === `${name}: ${state}`) continue;
+      cell.className = cell.className.replace(/is-(?!other)\w+/, `is-${state}`);
+      cell.title = `${name}: ${state}`;
+      cell.setAttribute("aria-label", cell.title);
+      if (name === shown) show(cell);
+    }
+  };
+  if (cells) {
+    all.forEach((cell, number) => { cell.tabIndex = number ? -1 : 0; });
+    cells.addEventListener("click", (event) => {
+      const cell = event.target.closest("a");
+      if (!cell || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      show(cell);
+      if (panel.getBoundingClientRect().top > innerHeight) panel.scrollIntoView();
+    });
+    cells.addEventListener("keydown", (event) => {
+      const here = all.indexOf(document.activeElement);
+      const row = all.findIndex((cell) => cell.offsetTop > all[0].offsetTop);
+      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row }[event.key];
+      const next = event.key === "Home" ? all[0] : event.key === "End" ? all.at(-1) : all[here + by];
+      if (here < 0 || !next) return;
+      event.preventDefault();
+      all[here].tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    });
+    document.getElementById("find").addEventListener("input", (event) => {
+      const words = event.target.value.toLowerCase();
+      for (const cell of all) cell.classList.toggle("is-other", !cell.title.includes(words));
+    });
+  }
+
   let last = null;
   const connect = () => {
     const source = new EventSource(last === null ? stream : stream.replace(/after=\d+/, `after=${last}`));
     source.onopen = () => { live.textContent = ""; };
     source.addEventListener("parts", (event) => {
-      const { seq, parts } = JSON.parse(event.data);
+      const { seq, parts, cells: states } = JSON.parse(event.data);
       last = seq;
+      if (states) paint(states);
       for (const [id, html] of Object.entries(parts)) replace(id, html);
       const state = document.querySelector("#head .state");
       if (state) document.title = document.title.replace(/^[^:]+:/, `${state.textContent}:`);

@@ -1,0 +1,57 @@
+"""What leaves a node as its configuration: the roles' files without comments, and without a credential in them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+MODULE = Path(__file__).parents[2] / "formulas" / "_modules" / "saltus_node.py"
+PASSWORD = "kein/Wort:weiß=es"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> ModuleType:
+    pytest.importorskip("salt")
+    spec = importlib.util.spec_from_file_location("saltus_node", MODULE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    files = [{"path": str(tmp_path / name)} for name in ("nova.conf", "horizon.py", "is-not-there")]
+    module.__dict__["__pillar__"] = {
+        "saltus": {"roles": {"nova.controller": {"service": "nova", "files": files}}, "secrets": {"db": {"nova": PASSWORD}}}
+    }
+    return module
+
+
+def test_no_credential_leaves_a_node_whether_the_pillar_knows_it_or_not(node: ModuleType, tmp_path: Path) -> None:
+    import urllib.parse
+
+    quoted = urllib.parse.quote(PASSWORD, safe="")
+    (tmp_path / "nova.conf").write_text(
+        f"# the database\n[database]\nconnection = mysql+pymysql://nova:{quoted}@dbs01/nova?charset=utf8\n\n"
+        f"[keystone_authtoken]\nusername = nova\npassword = {PASSWORD}\n"
+        "[neutron]\nmetadata_proxy_shared_secret = of nobody's pillar\n; old\ntransport_url = rabbit://nova:other@msg01\n"
+        "[oslo_middleware]\nmax_request_body_size = 1\n"
+    )
+    (tmp_path / "horizon.py").write_text("DEBUG = False\nSECRET_KEY = 'not known to the pillar'\n")
+    found = node.configuration()
+    assert set(found) == {str(tmp_path / "nova.conf"), str(tmp_path / "horizon.py")}
+    text = "\n".join(found.values())
+    for secret in (PASSWORD, quoted, "of nobody's pillar", "other", "not known"):
+        assert secret not in text
+    assert "connection = mysql+pymysql://nova:***@dbs01/nova?charset=utf8" in text
+    assert "password = ***" in text
+    assert "SECRET_KEY = ***" in text
+    assert "username = nova" in text
+    assert "max_request_body_size = 1" in text
+    assert "#" not in text
+
+
+def test_every_installed_package_is_told_with_its_version(node: ModuleType) -> None:
+    packages = node.packages()
+    assert packages["dpkg"][0].isdigit()
+    assert all(" " not in version for version in packages.values())

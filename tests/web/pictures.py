@@ -1,0 +1,82 @@
+"""Pictures of every page, on the fake cloud: `python tests/web/pictures.py DIRECTORY [PAGE ...]`.
+
+At 1440 and 390 pixels, light and dark: NAME-WIDTH-SCHEME.png.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from browsing import PASSWORD, PEOPLE, Server, browser, log_in
+from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
+
+from saltus.commands import runs
+from saltus.journal.approvals import Person
+from saltus.journal.signatures import Signer
+from saltus.journal.store import Journal
+
+
+def scenes(journal: Journal) -> dict[str, str]:
+    """{name: address} of every page, in runs that have come to where the page has something to show."""
+    bob = Person("bob", role="approver")
+    done = journal.create_run(make_plan(), by="ann")
+    pace = Worker(pace=lambda context: 0.25 if context.step.id.startswith("real-upgrade/") else 0.02)
+    while run_here(journal, done, pace) == "waiting":
+        runs.approve(journal, done, bob, comment="the lists are equal")
+    waits = journal.create_run(make_plan(expires_after=timedelta(hours=2)), by="ann")
+    run_here(journal, waits, Worker(pace=lambda _: 0.02))
+    fails = journal.create_run(make_plan().model_copy(update={"cloud": "other"}), by="ann")
+    run_here(journal, fails, Worker(fail_at={"rehearse/clone": 1}))
+    fleet = half_done(journal, fleet_plan())
+    return {
+        "clouds": "/",
+        "runs": "/runs",
+        "gate": f"/runs/{waits}",
+        "run": f"/runs/{done}",
+        "failed": f"/runs/{fails}",
+        "step": f"/runs/{done}/steps/rehearse/db_sync-nova",
+        "evidence": f"/runs/{done}/evidence",
+        "outages": f"/runs/{done}/outages",
+        "fleet": f"/runs/{fleet}/fleet",
+        "audit": f"/runs/{done}/audit",
+        "report": f"/runs/{done}/report.html",
+        **VIEWS,
+    }
+
+
+VIEWS: Mapping[str, str] = {}
+
+
+def main(directory: str, *wanted: str) -> None:
+    out = Path(directory)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, browser() as chromium:
+        here = Path(place)
+        journal = Journal(f"sqlite:///{here}/journal.db", signer=Signer.from_file(here / "journal.key"))
+        for name, role in PEOPLE.items():
+            journal.accounts.create(name, role, by="root")
+            journal.accounts.set_password(name, PASSWORD)
+        addresses = scenes(journal)
+        server = Server(here)
+        for width in (1440, 390):
+            for scheme in ("light", "dark"):
+                size = {"width": width, "height": 900}
+                context = chromium.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1)
+                tab = context.new_page()
+                log_in(tab, server.url, "bob", PASSWORD)
+                for name, address in addresses.items():
+                    if not wanted or name in wanted:
+                        tab.goto(server.url + address)
+                        tab.wait_for_timeout(600)
+                        tab.screenshot(path=out / f"{name}-{width}-{scheme}.png", full_page=True)
+                context.close()
+        server.stop(at_once=True)
+        journal.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -37,13 +37,13 @@ def plan_control(workplace: Workplace, target: str | None, *, expires_after: tim
         target=target,
         expires_after=expires_after,
     )
-    return _saved(workplace, make)
+    return saved(workplace, make)
 
 
 def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
     """The rehearsal alone."""
     release = workplace.catalog.releases.get(target or workplace.cloud.release).name
-    return _saved(
+    return saved(
         workplace,
         lambda: plans.plan_rehearsal(workplace.cloud, workplace.gather(), workplace.catalog, target=release),
     )
@@ -51,7 +51,7 @@ def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
 
 def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
     """Back from the upgrade that was begun or done and is not accepted."""
-    return _saved(
+    return saved(
         workplace,
         lambda: plans.plan_rollback(
             workplace.cloud, workplace.gather(), workplace.catalog, discard_writes=discard_writes
@@ -61,10 +61,11 @@ def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
 
 def plan_accept(workplace: Workplace) -> Plan:
     """The end of the way back."""
-    return _saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
+    return saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
 
 
-def _saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
+def saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
+    """Make the plan with the master up, and keep it where `saltus run` finds it."""
     workplace.master.ensure_started()
     plan = make()
     workplace.journal.save_plan(plan)

@@ -82,6 +82,20 @@ class MachineSection(Part):
         return self
 
 
+class ComputeSection(Part):
+    """How a compute is upgraded: what `nova:compute` and `neutron:compute` say of it."""
+
+    backend: Literal["ovs", "ovn", "opencontrail"] = "ovs"
+    """What forwards its instances' packets (`neutron:compute:backend`)."""
+    dvr: bool = False
+    """Routers are distributed: floating addresses leave through the compute itself (`neutron:compute:dvr`)."""
+    drain: Literal["none", "live-migrate", "cold-migrate"] = "none"
+    """What is done with its instances first (`nova:compute:drain`)."""
+    zone: Text | None = None
+    rack: Text | None = None
+    aggregate: Text | None = None
+
+
 class CloudSection(Part):
     """The pillar key `cloud`, equal on every node: what the nodes have in common."""
 
@@ -118,6 +132,8 @@ class Node(MachineSection):
     roles: tuple[str, ...]
     driver: Literal["qemu", "fake"] | None = None
     """What nova-compute drives, where the node has that role."""
+    compute: ComputeSection | None = None
+    """How it is upgraded, where it has the role nova.compute."""
     secrets: tuple[str, ...] = ()
     """Paths in the secret store of what its roles need."""
 

@@ -18,6 +18,7 @@ def parts_of(plan: Plan) -> frozenset[str]:
         for name in _NAMES_A_MACHINE:
             if machine := getattr(step.action, name, None):
                 parts.add(str(machine))
+        parts.update(getattr(step.action, "nodes", ()))
         if target := getattr(step.action, "target", None):
             parts.add(target if _ONE_MINION.fullmatch(target) else WHOLE_CLOUD)
     return frozenset({WHOLE_CLOUD} if WHOLE_CLOUD in parts else parts)

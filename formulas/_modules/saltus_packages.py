@@ -292,7 +292,7 @@ def upgrade(label, suite, packages=(), held=(), whole=True, timeout=5400):
             raise CommandExecutionError(f"another upgrade is at work here ({state.get('label')}): unit {UNIT}")
         state = _begin(label, suite, list(packages), list(held), whole, exit_file)
     deadline = time.monotonic() + float(timeout)
-    while _is_running() and not exit_file.exists():
+    while _is_running():
         if time.monotonic() > deadline:
             raise CommandExecutionError(f"apt is still at it after {float(timeout):.0f} s; it goes on: unit {UNIT}")
         time.sleep(1)
@@ -314,6 +314,7 @@ def upgrade(label, suite, packages=(), held=(), whole=True, timeout=5400):
 
 def _begin(label, suite, packages, held, whole, exit_file):
     exit_file.unlink(missing_ok=True)
+    (HOME / "pid").unlink(missing_ok=True)
     installed = _installed()
     shutil.rmtree(PRIVATE / "cache", ignore_errors=True)
     sources = _wanted_sources(suite)
@@ -334,6 +335,7 @@ def _begin(label, suite, packages, held, whole, exit_file):
     script = HOME / "upgrade.sh"
     lines = [
         "#!/bin/sh",
+        f"echo $$ >{HOME}/pid",
         *(f"export {name}={_quoted(value)}" for name, value in UNATTENDED.items()),
         f"exec >{HOME}/log 2>&1",
         "{",
@@ -353,12 +355,19 @@ def _begin(label, suite, packages, held, whole, exit_file):
     started = _run(["systemd-run", f"--unit={UNIT}", "--collect", "--property=KillMode=process", str(script)])
     if started.returncode:
         raise CommandExecutionError(f"the upgrade cannot be started: {_said(started)}")
+    deadline = time.monotonic() + 30
+    while not (HOME / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
     return state
 
 
 def _is_running():
-    done = _run(["systemctl", "show", "--property=ActiveState", "--value", f"{UNIT}.service"])
-    return done.stdout.strip() in ("active", "activating", "deactivating")
+    """Whether apt is at it, by its process: systemd is upgraded, too, and does not answer meanwhile."""
+    try:
+        pid = int((HOME / "pid").read_text())
+        return str(HOME / "upgrade.sh") in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except (OSError, ValueError):
+        return False
 
 
 def _exit_code(exit_file):

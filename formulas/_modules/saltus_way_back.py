@@ -2,7 +2,8 @@
 
 Debian has no way from a newer release to an older one by its packages. So the files are kept: programs as further names
 (hard links) of what is there, which costs nothing until they are replaced, because dpkg never writes into a file but
-puts a new one in its place; configuration and dpkg's own records as copies. Data of services is not part of it.
+puts a new one in its place (as copies on an overlay, where a link is one); configuration and dpkg's own records as
+copies. Data of services is not part of it.
 
 Processes go on with the files they have open: a guest's qemu notices neither the upgrade nor the way back.
 """
@@ -71,7 +72,8 @@ def record(run, release):
         forget()
         TREE.mkdir(parents=True)
         HOME.chmod(0o700)
-        files = sum(_keep(path, linked=True) for path in LINKED) + sum(_keep(path, linked=False) for path in COPIED)
+        linked = _links_are_cheap()
+        files = sum(_keep(path, linked=linked) for path in LINKED) + sum(_keep(path, linked=False) for path in COPIED)
         packages = _packages()
         kept = {"run": run, "release": release, "packages": packages, "files": files, "configuration": _configuration()}
         fresh = META.with_suffix(".new")
@@ -103,7 +105,8 @@ def restore():
         raise CommandExecutionError("this node keeps nothing that it could return to")
     trees = [path for path in (*LINKED, *COPIED) if os.path.lexists(_place(path))]
     # What is new goes last: until then programs of both are whole.
-    put_back = sum(_put_back(path, linked=path in LINKED) for path in trees)
+    linked = _links_are_cheap()
+    put_back = sum(_put_back(path, linked=linked and path in LINKED) for path in trees)
     removed = sum(_remove_what_is_new(path) for path in trees)
     subprocess.run(["systemctl", "daemon-reexec"], check=False, timeout=120)
     subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=120)
@@ -207,6 +210,12 @@ def _keep(path, *, linked):
     return count
 
 
+def _links_are_cheap():
+    """Whether a further name of a file costs nothing. An overlay copies a file of a lower layer for it, and syncs it."""
+    roots = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    return [words[2] for words in roots if words[1] in ("/", "/usr")][-1:] != ["overlay"]
+
+
 def _copy_entry(source, target, *, linked):
     """A further name of a file, or a copy of it; symbolic links are made anew, sockets and devices passed over."""
     status = os.lstat(source)
@@ -277,6 +286,9 @@ def _is_same(one, other):
         return True
     if (a.st_mode, a.st_uid, a.st_gid, a.st_size) != (b.st_mode, b.st_uid, b.st_gid, b.st_size):
         return False
+    # Programs come with the time of their package, configuration with that of its writing.
+    if not other.startswith(("/etc/", "/var/")):
+        return a.st_mtime_ns == b.st_mtime_ns
     return pathlib.Path(one).read_bytes() == pathlib.Path(other).read_bytes()
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from saltus.commands.identity import demand, who_acts
+from saltus.commands.packages import ensure_packages_served
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -83,6 +84,8 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
+    if plan.name.startswith("compute"):
+        ensure_packages_served(workplace)
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
     runner = Runner(
         workplace.journal,

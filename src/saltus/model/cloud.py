@@ -106,6 +106,8 @@ class CloudSection(Part):
     networks: Networks
     packages: dict[str, PackageSource] = {}
     """Sources of packages; none: those that the machine Saltus runs on is configured with."""
+    package_proxy: str | None = None
+    """Through which nodes get packages; at the address of the Salt master Saltus runs it itself, as in the lab."""
 
 
 class Database(Part):
@@ -161,6 +163,7 @@ class Cloud(Part):
     """`openstack_release` of the tree."""
     networks: Networks
     packages: dict[str, PackageSource]
+    package_proxy: str | None = None
     nodes: tuple[Node, ...]
     databases: tuple[Database, ...]
     pillar: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)

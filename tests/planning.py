@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,10 +12,12 @@ from saltus.cli.upgrades import duration
 from saltus.model import Cloud, read_cloud
 from saltus.plan import Plan
 from saltus.planner import plans
+from saltus.planner.computes import ComputeRequest
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
 
-SMALL = Path(__file__).parents[1] / "lab" / "clouds" / "small"
+SHAPES = Path(__file__).parents[1] / "lab" / "clouds"
+SMALL = SHAPES / "small"
 
 
 @functools.cache
@@ -25,12 +28,24 @@ def catalog() -> Catalog:
 @functools.cache
 def small() -> Cloud:
     """The shape `small`, checked against the catalogue."""
+    return shape(SMALL)
+
+
+def shape(path: Path, overrides: dict[str, Any] | None = None) -> Cloud:
+    """A shape of the lab, checked against the catalogue; `overrides` have the last word on every node."""
     releases, roles = catalog().releases.releases, catalog().roles.roles
     return read_cloud(
-        SMALL,
+        path,
+        overrides=overrides,
         known_releases=[name for release in releases for name in (release.name, release.series)],
         known_roles={role.role: [database.name for database in role.databases] for role in roles},
     )
+
+
+def cloud_of(case: Path) -> Cloud:
+    """The cloud that a case plans for: `shape` of its request with the `model` that it overrides; else `small`."""
+    request = yaml.safe_load((case / "request.yml").read_text())
+    return shape(SHAPES / request["shape"], request.get("model")) if "shape" in request else small()
 
 
 def facts_of(case: Path) -> Facts:
@@ -40,7 +55,7 @@ def facts_of(case: Path) -> Facts:
 def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
     """The plan that the request asks for. Raises what the planner raises."""
     request = yaml.safe_load((case / "request.yml").read_text())
-    cloud, kind = cloud or small(), request.pop("plan")
+    cloud, kind = cloud or cloud_of(case), request.pop("plan")
     if kind == "deploy":
         return plans.plan_deploy(cloud, catalog())
     facts = facts_of(case)
@@ -49,6 +64,14 @@ def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
         return plans.plan_control(
             cloud, facts, catalog(), target=request["to"], expires_after=duration(expires) if expires else None
         )
+    if kind == "compute":
+        request["batch"] = str(request.get("batch", "100%"))
+        wishes = {key: request[key] for key in ("test", "sample", "batch", "max_failures", "window") if key in request}
+        times = {key: duration(request[key]) for key in ("pause", "expiry") if key in request}
+        asked = ComputeRequest(target=request["to"], nodes=tuple(request["nodes"]), **wishes, **times)
+        return plans.plan_compute(cloud, facts, catalog(), asked)
+    if kind == "compute-rollback":
+        return plans.plan_compute_rollback(cloud, facts, catalog(), request["nodes"])
     if kind == "rehearse":
         return plans.plan_rehearsal(cloud, facts, catalog(), target=request["to"])
     if kind == "rollback":

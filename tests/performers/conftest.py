@@ -1,3 +1,3 @@
-from world import world
+from world import computes, world
 
-__all__ = ["world"]
+__all__ = ["computes", "world"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from planning import catalog, facts_of, small
+from planning import catalog, cloud_of, facts_of, small
 from saltus.fleet.fake import FakeFleet
 from saltus.journal.fold import StepState
 from saltus.journal.store import Journal
 from saltus.machines.fake import FakeProvider
 from saltus.machines.images import ImageStore
 from saltus.machines.provider import FileContent
+from saltus.model.cloud import Cloud
 from saltus.plan import Impact, Plan, Stage, Step
 from saltus.planner.facts import Facts
 from saltus.runner.gates import AutoApprover
@@ -23,6 +25,7 @@ from saltus.runner.performers.ground import Ground
 from saltus.runner.performers.machines import MachineCreator
 from saltus.runner.performers.registry import performers
 from saltus.runner.run import Runner
+from saltus.verify.computes import FakeComputes
 from saltus.verify.connection import Login
 
 PLANS = Path(__file__).parents[1] / "plans"
@@ -37,7 +40,10 @@ class World:
     journal: Journal
     ground: Ground
     facts: Facts
-    forgotten: list[str] = field(default_factory=list)
+    forgotten: list[str]
+    recorded: list[tuple[str, str]]
+    """(machine, release) of what pillars were to be computed for."""
+    computes: FakeComputes
 
     def perform(self, action: Any, *, facts: dict[str, str] | None = None) -> StepState:
         """Run a plan of that one step; a failure is in the state, as an operator would find it."""
@@ -73,20 +79,38 @@ def _create(fields: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    facts = facts_of(PLANS / "control-zed-to-epoxy")
-    fleet, provider = FakeFleet(machine.name for machine in small().machines()), FakeProvider()
+    """The shape `small` before its control plane moves."""
+    with made_of(small(), facts_of(PLANS / "control-zed-to-epoxy"), tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def computes(tmp_path: Path) -> Iterator[World]:
+    """The shape `computes`, whose control plane has moved already."""
+    case = PLANS / "compute-zed-to-epoxy"
+    with made_of(cloud_of(case), facts_of(case), tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def made_of(cloud: Cloud, facts: Facts, tmp_path: Path) -> Iterator[World]:
+    fleet, provider = FakeFleet(machine.name for machine in cloud.machines()), FakeProvider()
     forgotten: list[str] = []
+    recorded: list[tuple[str, str]] = []
+    computes = FakeComputes([node.name for node in cloud.with_role("nova.compute")])
     files: Callable[[str, Any], dict[str, FileContent]] = lambda minion, grains: {  # noqa: E731
         "/etc/salt/minion.d/saltus.conf": FileContent(f"id: {minion}\ngrains: {dict(grains)}\n")
     }
     ground = Ground(
-        cloud=small(),
+        cloud=cloud,
         catalog=catalog(),
         provider=provider,
         images=ImageStore(tmp_path / "images"),
         fleet=fleet,
         minion_files=files,
         forget_minion=forgotten.append,
+        record_release=lambda machine, release: recorded.append((machine, release)),
+        computes=lambda: computes,
         login=lambda host: Login(host=host, username="admin", project="admin", password="secret", region="RegionOne"),
         gather=lambda: world.facts,
         guest=tmp_path / "guest",
@@ -94,6 +118,6 @@ def world(tmp_path: Path) -> Iterator[World]:
         lists=tmp_path / "lists",
     )
     journal = Journal(f"sqlite:///{tmp_path}/journal.db")
-    world = World(provider, fleet, journal, ground, facts, forgotten)
+    world = World(provider, fleet, journal, ground, facts, forgotten, recorded, computes)
     yield world
     journal.close()

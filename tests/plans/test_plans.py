@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import saltus
-from planning import make_plan, small
+from planning import cloud_of, make_plan
 from saltus.plan import Plan
 from saltus.plan.text import write_plan
 
@@ -37,7 +37,7 @@ def test_a_plan_is_the_same_after_it_was_written_down(case: Path) -> None:
 
 @cases
 def test_the_same_facts_give_the_same_fingerprint_in_whatever_order_they_come(case: Path) -> None:
-    first, cloud = make_plan(case), small()
+    first, cloud = make_plan(case), cloud_of(case)
     turned = cloud.model_copy(update={"databases": tuple(reversed(cloud.databases))})
     assert make_plan(case).fingerprint == first.fingerprint
     assert make_plan(case, turned).fingerprint == first.fingerprint
@@ -81,5 +81,7 @@ def test_planning_reaches_neither_network_nor_clock_nor_chance() -> None:
         text = path.read_text()
         impure += [f"{path.relative_to(SOURCE)}: {call}" for call in (".now(", ".today(", "hash(") if call in text]
     assert SOURCE / "pipelines" / "control.py" in seen
+    assert SOURCE / "pipelines" / "compute.py" in seen
+    assert SOURCE / "planner" / "computes.py" in seen
     assert SOURCE / "catalog" / "routes.py" in seen
     assert not impure

@@ -16,7 +16,7 @@ from saltus.plan import Plan
 EXIT = {"done": DONE, "waiting": WAITING, "paused": WAITING}
 
 
-class _Planner(Command):
+class Planner(Command):
     """Common to all plans: print it, and the command that runs it."""
 
     def _shown(self, plan: Plan, as_json: bool) -> int:
@@ -33,7 +33,7 @@ class _Planner(Command):
         return parser
 
 
-class PlanControl(_Planner):
+class PlanControl(Planner):
     """Plan to move the control plane to another release: nothing is touched.
 
     The plan's stages:
@@ -59,7 +59,7 @@ class PlanControl(_Planner):
         return self._shown(plan, parsed_args.format == "json")
 
 
-class PlanRehearse(_Planner):
+class PlanRehearse(Planner):
     """Plan a rehearsal of the control plane's upgrade alone, on a clone of the running cloud's databases."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -75,7 +75,7 @@ class PlanRehearse(_Planner):
         return self._shown(plan, parsed_args.format == "json")
 
 
-class PlanRollback(_Planner):
+class PlanRollback(Planner):
     """Plan the way back of an upgrade that is not accepted: databases to the freeze, old machines, switch."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -91,7 +91,7 @@ class PlanRollback(_Planner):
         return self._shown(plan, parsed_args.format == "json")
 
 
-class PlanAccept(_Planner):
+class PlanAccept(Planner):
     """Plan to give the way back up: the old machines and the frozen databases are removed."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -101,7 +101,7 @@ class PlanAccept(_Planner):
         return self._shown(upgrades.plan_accept(Workplace(self.settings)), parsed_args.format == "json")
 
 
-class PlanShow(_Planner):
+class PlanShow(Planner):
     """Show a plan that was made: as a person reads it, or as the JSON whose fingerprint it is known by."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
     running = sorted(name for name, machine in machines.items() if machine.is_running)
     node_of = {name: cloud.node_of(name) for name in machines}
     proxies = [name for name in running if node_of[name].runs("haproxy.proxy")]
+    computes = [name for name in running if node_of[name].runs("nova.compute")]
     databases = [name for name in running if node_of[name].runs("mariadb.server") and not node_of[name].rehearsal]
 
     def ask(target: list[str], function: str, *args: object) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         disks = pool.submit(ask, running, "saltus_node.disk")
         vips = pool.submit(ask, proxies, "saltus_node.has_vip")
         schemas = pool.submit(ask, databases, "saltus_mariadb.schema_versions")
+        ways_back = pool.submit(ask, computes, "saltus_way_back.kept")
         backups = pool.submit(ask, databases, "saltus_mariadb.list_backups")
         sizes = pool.submit(ask, databases, "saltus_mariadb.sizes")
     labels = {name: sorted(found) for name, found in backups.result().items()}
@@ -47,6 +49,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         },
         schemas=_schemas(schemas.result()),
         backups=tuple(sorted(label for found in labels.values() for label in found)),
+        ways_back={name: str(release) for name, release in sorted(ways_back.result().items()) if release},
         writes=tuple(write_line(write) for found in writes.values() for write in found),
         database_bytes=sum(size for found in sizes.result().values() for size in found.values()) or None,
     )

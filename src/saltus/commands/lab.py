@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from saltus.commands.packages import ensure_packages_served, stop_serving_packages
 from saltus.commands.upgrades import run
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -45,6 +46,7 @@ def up(workplace: Workplace, progress: Progress, *, pristine: bool = False) -> R
     provider = workplace.provider
     provider.prepare_network()
     workplace.master.ensure_started()
+    ensure_packages_served(workplace)
     machines = _own(workplace)
     if machines and all(GOLDEN in provider.copies(m.name) for m in machines if not _made_later(workplace, m)):
         restore_golden(workplace, progress) if pristine else start(workplace, progress)
@@ -102,10 +104,19 @@ def restore_golden(workplace: Workplace, progress: Progress) -> None:
         else:
             provider.stop(machine.name)
             provider.restore_copy(machine.name, GOLDEN)
+            _is_as_deployed(workplace, machine)
     start(workplace, progress)
     for node in workplace.cloud.with_role("mariadb.server"):
         for label in workplace.fleet.call([node.name], "saltus_mariadb.list_backups")[node.name].value or ():
             workplace.fleet.call([node.name], "saltus_mariadb.remove_backup", label)
+
+
+def _is_as_deployed(workplace: Workplace, machine: Machine) -> None:
+    """A machine that was upgraded where it stands is of the model's release again, with its disk."""
+    release = workplace.catalog.releases.get(workplace.cloud.release).name
+    if machine.spec.labels.get("release") != release:
+        workplace.record_release(machine.name, release)
+        workplace.provider.relabel(machine.name, {**machine.spec.labels, "release": release})
 
 
 def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
@@ -146,6 +157,8 @@ def down(workplace: Workplace, *, destroy: bool) -> list[str]:
         done += list(provider.clean())
     if destroy:
         done += [f"gave up the run {name}" for name in _give_up_runs(workplace, because="the lab was destroyed")]
+    if stop_serving_packages(workplace):
+        done.append("stopped the proxy for packages")
     if workplace.master.stop():
         done.append("stopped the Salt master")
     return done

@@ -57,6 +57,10 @@ class Settings:
         return self.state / "images"
 
     @property
+    def packages(self) -> Path:
+        return self.state / "packages"
+
+    @property
     def salt(self) -> Path:
         return self.state / "salt"
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from saltus.commands.identity import demand, who_acts
+from saltus.commands.packages import ensure_packages_served
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -37,13 +38,13 @@ def plan_control(workplace: Workplace, target: str | None, *, expires_after: tim
         target=target,
         expires_after=expires_after,
     )
-    return _saved(workplace, make)
+    return saved(workplace, make)
 
 
 def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
     """The rehearsal alone."""
     release = workplace.catalog.releases.get(target or workplace.cloud.release).name
-    return _saved(
+    return saved(
         workplace,
         lambda: plans.plan_rehearsal(workplace.cloud, workplace.gather(), workplace.catalog, target=release),
     )
@@ -51,7 +52,7 @@ def plan_rehearsal(workplace: Workplace, target: str | None) -> Plan:
 
 def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
     """Back from the upgrade that was begun or done and is not accepted."""
-    return _saved(
+    return saved(
         workplace,
         lambda: plans.plan_rollback(
             workplace.cloud, workplace.gather(), workplace.catalog, discard_writes=discard_writes
@@ -61,10 +62,11 @@ def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
 
 def plan_accept(workplace: Workplace) -> Plan:
     """The end of the way back."""
-    return _saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
+    return saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
 
 
-def _saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
+def saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
+    """Make the plan with the master up, and keep it where `saltus run` finds it."""
     workplace.master.ensure_started()
     plan = make()
     workplace.journal.save_plan(plan)
@@ -82,6 +84,8 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
     plan = workplace.journal.plan_of(run_id)
     workplace.master.ensure_started()
+    if plan.name.startswith("compute"):
+        ensure_packages_served(workplace)
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
     runner = Runner(
         workplace.journal,

@@ -27,7 +27,8 @@ from saltus.model.secrets import SecretStore, required_secrets
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
 from saltus.runner.performers.ground import Ground
-from saltus.verify.connection import Login
+from saltus.verify.computes import OpenStackComputes
+from saltus.verify.connection import Login, connect
 
 
 class Workplace:
@@ -120,12 +121,19 @@ class Workplace:
             fleet=self.fleet,
             minion_files=minion_files,
             forget_minion=self.keys.remove,
+            record_release=self.record_release,
+            computes=lambda: OpenStackComputes(connect(self.login(str(self.cloud.networks.management.vip)))),
             login=self.login,
             gather=self.gather,
             guest=self.settings.state / "guest",
             tenant_password=lambda: str(self.secrets.get("tenant")),
             lists=self.cloud_state / "lists",
         )
+
+    def record_release(self, machine: str, release: str) -> None:
+        """What the pillar of that machine is computed for from now on."""
+        known = self.cloud.machine(machine)
+        self.keys.record(machine, {"node": known.node, "slot": known.slot, "release": release})
 
     @property
     def cloud_state(self) -> Path:

@@ -5,8 +5,8 @@ Failures are put in by setting the public fields; commands answer from `answers`
 
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from saltus.machines.provider import (
     Machine,
@@ -109,6 +109,11 @@ class FakeProvider:
         with self._lock:
             if self._machines.pop(name, None) is not None:
                 self.calls.append(("destroy", name))
+
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        with self._lock:
+            held = self._known(name)
+            held.spec = replace(held.spec, labels=dict(labels))
 
     def get(self, name: str) -> Machine | None:
         with self._lock:

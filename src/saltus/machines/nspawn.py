@@ -6,8 +6,9 @@ beside and moved into place, and moved away before it is destroyed: a run that d
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from saltus.machines import disk, host, inside, network, overlay, power, record
@@ -109,6 +110,11 @@ class NspawnProvider:
                 place.directory.rename(doomed)
                 power.discard(doomed)
         self._remove_unused_bridges()
+
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        with self._held(name) as place:
+            spec = replace(self._known(name), labels=dict(labels))
+            record.write(place.directory, spec, record.trees(place.directory))
 
     def get(self, name: str) -> Machine | None:
         spec = record.read(self.directory / name)

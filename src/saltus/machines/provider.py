@@ -93,6 +93,10 @@ class Provider(Protocol):
         """Stop at once and take away the disk and its copies. Volumes stay."""
         ...
 
+    def relabel(self, name: str, labels: Mapping[str, str]) -> None:
+        """What its owner wants to find again has changed: the machine was upgraded where it stands."""
+        ...
+
     def get(self, name: str) -> Machine | None: ...
 
     def list(self) -> Sequence[Machine]:

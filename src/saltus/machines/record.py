@@ -32,8 +32,10 @@ def write(place: Path, spec: MachineSpec, trees: Sequence[Path]) -> None:
         "volumes": [{"name": volume.name, "path": volume.path} for volume in spec.volumes],
         "files": [_dump(path, file) for path, file in spec.files.items()],
     }
-    with os.fdopen(os.open(place / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+    fresh = place / f"{NAME}.new"
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
         json.dump(content, handle, indent=1)
+    fresh.replace(place / NAME)  # written again when a machine is relabelled: never half
 
 
 def read(place: Path) -> MachineSpec | None:

@@ -91,6 +91,20 @@ class MachineSection(Part):
         return self
 
 
+class ComputeSection(Part):
+    """How a compute is upgraded: what `nova:compute` and `neutron:compute` say of it."""
+
+    backend: Literal["ovs", "ovn", "opencontrail"] = "ovs"
+    """What forwards its instances' packets (`neutron:compute:backend`)."""
+    dvr: bool = False
+    """Routers are distributed: floating addresses leave through the compute itself (`neutron:compute:dvr`)."""
+    drain: Literal["none", "live-migrate", "cold-migrate"] = "none"
+    """What is done with its instances first (`nova:compute:drain`)."""
+    zone: Text | None = None
+    rack: Text | None = None
+    aggregate: Text | None = None
+
+
 class CloudSection(Part):
     """The pillar key `cloud`, equal on every node: what the nodes have in common."""
 
@@ -103,6 +117,8 @@ class CloudSection(Part):
     """Sources of packages by a name of their own; none: those that the machine Saltus runs on is configured with."""
     lab: bool = False
     """A cloud to try things on. Everywhere else a secret that anybody can read in the tree is a mistake."""
+    package_proxy: str | None = None
+    """Through which nodes get packages; at the address of the Salt master Saltus runs it itself, as in the lab."""
 
 
 class Database(Part):
@@ -129,6 +145,8 @@ class Node(MachineSection):
     roles: tuple[str, ...]
     driver: Literal["qemu", "fake"] | None = None
     """What nova-compute drives, where the node has that role."""
+    compute: ComputeSection | None = None
+    """How it is upgraded, where it has the role nova.compute."""
     secrets: tuple[str, ...] = ()
     """Paths in the secret store of what its roles need."""
 
@@ -156,6 +174,7 @@ class Cloud(Part):
     """`openstack_release` of the tree."""
     networks: Networks
     packages: dict[str, PackageSource]
+    package_proxy: str | None = None
     nodes: tuple[Node, ...]
     databases: tuple[Database, ...]
     lab: bool = False

@@ -77,6 +77,7 @@ def read_cloud(
         release=common.openstack_release,
         networks=common.networks,
         packages=common.packages,
+        package_proxy=common.package_proxy,
         nodes=tuple(nodes.values()),
         databases=tuple(database for _, database in sorted(databases.items())),
         lab=common.lab,

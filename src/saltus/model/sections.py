@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from saltus.model.cloud import CloudSection, Database, MachineSection, Node
+from saltus.model.cloud import CloudSection, ComputeSection, Database, MachineSection, Node
 from saltus.model.files import TreeFiles
 from saltus.model.mistakes import Mistakes, did_you_mean
 from saltus.model.read import UNDEFINED
@@ -46,12 +46,37 @@ def read_node(reading: Reading) -> Node | None:
         if driver not in ("qemu", "fake"):
             reading.wrong(("nova", "compute", "driver"), f"nova:compute:driver is {driver!r}: must be qemu or fake")
             driver = "qemu"
+    compute = _compute(reading, roles) if "nova.compute" in roles else None
     if machine is None:
         return None
     secrets = sorted({path for role, section in roles.items() for path in _secrets(reading, role, section)})
     return Node(
-        **machine.model_dump(), name=reading.node, roles=tuple(sorted(roles)), driver=driver, secrets=tuple(secrets)
+        **machine.model_dump(),
+        name=reading.node,
+        roles=tuple(sorted(roles)),
+        driver=driver,
+        compute=compute,
+        secrets=tuple(secrets),
     )
+
+
+def _compute(reading: Reading, roles: Mapping[str, dict[str, Any]]) -> ComputeSection | None:
+    """What the sections of nova and neutron say of how this compute is upgraded."""
+    said = {"nova": ("drain", "zone", "rack", "aggregate"), "neutron": ("backend", "dvr")}
+    found = {
+        key: (service, roles[f"{service}.compute"][key])
+        for service, keys in said.items()
+        for key in keys
+        if key in roles.get(f"{service}.compute", {})
+    }
+    try:
+        return ComputeSection.model_validate({key: value for key, (_, value) in found.items()})
+    except ValidationError as exc:
+        for error in exc.errors():
+            key = str(error["loc"][0])
+            place = f"{found[key][0]}:compute:{key}"
+            reading.wrong((found[key][0], "compute", key), _explain(place, error, ComputeSection))
+        return None
 
 
 def roles_of(reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:

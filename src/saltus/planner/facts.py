@@ -35,6 +35,8 @@ class Facts(BaseModel):
     backups: tuple[str, ...] = ()
     """Labels of the backups on the database server."""
     database_bytes: int | None = None
+    ways_back: dict[str, str] = {}
+    """{compute: the release that it can return to}, of those that keep what they were before an upgrade."""
     writes: tuple[str, ...] = ()
     """What tenants wrote since the frozen backup, a line each: what a rollback would lose."""
 

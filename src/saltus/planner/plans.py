@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,12 +10,13 @@ from saltus.catalog.releases import Releases, load_releases
 from saltus.catalog.roles import Roles, load_roles
 from saltus.catalog.services import Services, load_services
 from saltus.model.cloud import Cloud
-from saltus.pipelines import control, deploy, rehearse, rollback
+from saltus.pipelines import compute, control, deploy, rehearse, rollback
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Plan, Stage
 from saltus.planner import refusals
-from saltus.planner.facts import Facts
+from saltus.planner.computes import ComputeRequest, control_machines, make_compute_scene, make_way_back
+from saltus.planner.facts import Facts, binding_facts
 from saltus.planner.images import image_of
 from saltus.planner.scenes import Slot, make_scene, other, serving_slot, slotted
 
@@ -56,6 +58,39 @@ def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str)
     scene = _upgrade_scene(cloud, facts, catalog, target)
     stage = rehearse.rehearse(scene).model_copy(update={"gate": None})
     return _plan("rehearse", scene, (rehearse.check(scene), stage, rehearse.clean_up(scene)))
+
+
+def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeRequest) -> Plan:
+    """Test nodes, a sample, all the others in batches, the end. Raises Refused with every reason."""
+    scene = make_compute_scene(cloud, facts, request, releases=catalog.releases, services=catalog.services)
+    stages = (
+        compute.test(scene),
+        compute.sample(scene),
+        *((compute.everything(scene),) if scene.batches else ()),
+        compute.finish(scene),
+    )
+    return Plan(
+        name="compute", cloud=scene.cloud, source=scene.source, target=scene.target, facts=scene.facts, stages=stages
+    )
+
+
+def plan_compute_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, nodes: Sequence[str]) -> Plan:
+    """These computes back to what they were before their upgrade. Raises Refused with every reason."""
+    wave, release = make_way_back(cloud, facts, nodes, releases=catalog.releases)
+    newest = max((facts.machines[name].release or release for name in nodes), key=catalog.releases.index)
+    question = f"Return {', '.join(nodes)} to {release}? Instances that run there go on running."
+    stages = (
+        compute.ask(question, tuple(nodes)),
+        compute.roll_back(wave, release, control_machines(cloud, facts)),
+    )
+    return Plan(
+        name="compute-rollback",
+        cloud=cloud.name,
+        source=newest,
+        target=release,
+        facts=binding_facts(facts),
+        stages=stages,
+    )
 
 
 def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from saltus.errors import Abort
+from saltus.errors import Abort, OperatorError
 from saltus.journal.events import Evidence
 from saltus.plan.plan import Plan, Step
 
@@ -40,6 +40,10 @@ class Verdict:
     @classmethod
     def unknown(cls, because: str) -> Verdict:
         return cls("unknown", because=because)
+
+
+class PauseRun(OperatorError):
+    """The step failed, and a person is to decide how it goes on: the run pauses instead of failing."""
 
 
 class StepContext(Protocol):

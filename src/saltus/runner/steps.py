@@ -23,7 +23,7 @@ from saltus.plan.plan import Plan, Stage, Step
 from saltus.runner.clock import Clock
 from saltus.runner.interrupt import Interrupts
 from saltus.runner.ledger import Ledger
-from saltus.runner.performer import Outcome, Performer, Performers, Verdict, Verifier
+from saltus.runner.performer import Outcome, PauseRun, Performer, Performers, Verdict, Verifier
 from saltus.runner.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ class StepDesk:
             with self.interrupts.breakable():
                 outcome = self._performer(step).perform(step.action, context)
         except OperatorError as exc:
-            self._failed(stage, step, Failure(exc.what, exc.because, exc.do), began, context)
+            halt: RunStatus = "paused" if isinstance(exc, PauseRun) else "failed"
+            self._failed(stage, step, Failure(exc.what, exc.because, exc.do), began, context, halt=halt)
         except Abort:
             raise
         except Exception as exc:
@@ -126,7 +127,16 @@ class StepDesk:
         )
         self.progress.step_ends(stage, step, summary, seconds, self.last_s.get(step.id))
 
-    def _failed(self, stage: Stage, step: Step, failure: Failure, began: float, context: Context) -> None:
+    def _failed(
+        self,
+        stage: Stage,
+        step: Step,
+        failure: Failure,
+        began: float,
+        context: Context,
+        *,
+        halt: RunStatus = "failed",
+    ) -> None:
         seconds = self.clock.monotonic() - began
         text = self.redactor.text
         failure = Failure(text(failure.what), text(failure.because), text(failure.do))
@@ -142,7 +152,7 @@ class StepDesk:
             )
         )
         self.progress.step_fails(stage, step, failure, seconds)
-        raise Halt("failed", failure.what, step=step.id)
+        raise Halt(halt, failure.what, step=step.id)
 
     def _settle(self, stage: Stage, step: Step) -> bool:
         """The step was begun and nobody knows how it ended. True: it was done. False: do it (again)."""

@@ -37,9 +37,20 @@ class InstanceFailed(OperatorError):
 
 
 def boot(
-    connection: Any, name: str, *, host: str, address: IPv4Interface, gateway: str | None = None, within_s: float = 240
+    connection: Any,
+    name: str,
+    *,
+    host: str,
+    address: IPv4Interface,
+    gateway: str | None = None,
+    within_s: float = 240,
+    zone: str = "nova",
+    pretended: bool = False,
 ) -> Instance:
     """Boot `name` on the compute `host` at `address` (with the network's prefix) and wait for ACTIVE and ping.
+
+    `zone` is the availability zone of the host. On a `pretended` one (nova's FakeDriver) no guest
+    could answer, so ACTIVE is enough.
 
     Safe to repeat: image, port and server that exist by that name are used; a server in ERROR is made anew.
     `connection` is scoped to the project that shall own it, as a user with the admin role: who may name a host.
@@ -50,11 +61,11 @@ def boot(
         if server and server.status == "ERROR":
             delete(connection, name)
             server = None
-        server = server or create(connection, name, host, address, gateway)
+        server = server or create(connection, name, host, address, gateway, zone)
         server = wait_active(connection, server, within_s)
     active_s = time.monotonic() - begun
     ip = str(address.ip)
-    if answers(ip, within_s=max(1.0, within_s - active_s)) is None:
+    if not pretended and answers(ip, within_s=max(1.0, within_s - active_s)) is None:
         raise InstanceFailed(
             what=f"the instance {name} is ACTIVE on {server.compute_host} and does not answer ping at {ip}",
             because=f"it was given {within_s:.0f} s; its port, its agent or the guest itself does not work",
@@ -63,7 +74,9 @@ def boot(
     return Instance(server.id, name, server.compute_host, ip, round(active_s, 1), round(time.monotonic() - begun, 1))
 
 
-def create(connection: Any, name: str, host: str, address: IPv4Interface, gateway: str | None) -> Any:
+def create(
+    connection: Any, name: str, host: str, address: IPv4Interface, gateway: str | None, zone: str = "nova"
+) -> Any:
     image = image_for(connection, address, gateway)
     open_to_ping(connection)
     network = connection.network.find_network(NETWORK, ignore_missing=False)
@@ -76,7 +89,7 @@ def create(connection: Any, name: str, host: str, address: IPv4Interface, gatewa
         image_id=image.id,
         flavor_id=flavor.id,
         networks=[{"port": port.id}],
-        availability_zone=f"nova:{host}",
+        availability_zone=f"{zone}:{host}",
     )
 
 

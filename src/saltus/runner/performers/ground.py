@@ -15,6 +15,7 @@ from saltus.model.cloud import Cloud
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
 from saltus.runner.performer import StepContext
+from saltus.verify.computes import Computes
 from saltus.verify.connection import Login
 
 
@@ -30,6 +31,10 @@ class Ground:
     minion_files: Callable[[str, dict[str, str | None]], dict[str, FileContent]]
     """(minion id, grains) -> the files that let a new machine's minion join, its key accepted."""
     forget_minion: Callable[[str], None]
+    record_release: Callable[[str, str], None]
+    """(machine, release): what its pillar is computed for from now on, where it is upgraded where it stands."""
+    computes: Callable[[], Computes]
+    """The APIs that know of computes."""
     login: Callable[[str], Login]
     """host -> how to log in to the cloud's APIs there."""
     gather: Callable[[], Facts]
@@ -49,6 +54,12 @@ class Ground:
                 do="perform the step that creates it again: saltus retry RUN --from STEP",
             )
         return found.address
+
+    def relabel(self, machine: str, release: str) -> None:
+        """The machine is of `release` now, and whoever looks at it finds that."""
+        found = self.provider.get(machine)
+        if found is not None:
+            self.provider.relabel(machine, {**found.spec.labels, "release": release})
 
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object

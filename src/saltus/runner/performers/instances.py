@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import Any
@@ -21,25 +22,57 @@ class InstanceBooter:
     ground: Ground
 
     def perform(self, action: BootInstance, context: StepContext) -> Outcome:
-        cloud = self.ground.cloud
-        connection = connect(self.ground.login(str(cloud.networks.management.vip)))
-        address = _free_address(self.ground, connection)
-        context.say(f"booting {action.name} on {action.host} at {address.ip}")
-        booted = instances.boot(
-            connection, action.name, host=action.host, address=address, gateway=str(cloud.networks.external.host)
-        )
-        boot_id = instances.boot_id(booted.address)
-        if not action.keep:
-            context.say(f"deleting {action.name}")
-            instances.delete(connection, action.name)
+        booted, boot_id = _boot(self.ground, context, action.name, action.host, keep=action.keep)
         return Outcome(
-            f"{action.name} ACTIVE on {booted.host} after {booted.active_s} s, answered ping at {booted.address}"
-            f" after {booted.answered_s} s" + ("" if action.keep else "; deleted"),
+            f"{_told(booted)}{'' if action.keep else '; deleted'}",
             {"id": booted.id, "host": booted.host, "address": booted.address, "boot_id": boot_id},
         )
 
     def verify(self, action: BootInstance, context: StepContext) -> Verdict:
         return Verdict.not_done("booting is safe to repeat: what exists by that name is used")
+
+
+def prove(ground: Ground, context: StepContext, host: str) -> str:
+    """An instance on `host`, reached and deleted; what was seen. One that a failed proof left is removed, too."""
+    name = f"saltus-verify-{host}"
+    try:
+        booted, _ = _boot(ground, context, name, host, keep=False)
+    except OperatorError:
+        with suppress(OperatorError):  # the first error says more
+            instances.delete(connect(ground.login(str(ground.cloud.networks.management.vip))), name)
+        raise
+    return _told(booted)
+
+
+def _boot(
+    ground: Ground, context: StepContext, name: str, host: str, *, keep: bool
+) -> tuple[instances.Instance, str | None]:
+    """The instance, and the boot_id that its guest tells; deleted again unless it is to be kept."""
+    node = ground.cloud.node(host)
+    connection = connect(ground.login(str(ground.cloud.networks.management.vip)))
+    address = _free_address(ground, connection)
+    context.say(f"booting {name} on {host} at {address.ip}")
+    booted = instances.boot(
+        connection,
+        name,
+        host=host,
+        address=address,
+        gateway=str(ground.cloud.networks.external.host),
+        zone=(node.compute.zone if node.compute else None) or "nova",
+        pretended=node.driver == "fake",
+    )
+    boot_id = None if node.driver == "fake" else instances.boot_id(booted.address)
+    if not keep:
+        context.say(f"deleting {name}")
+        instances.delete(connection, name)
+    return booted, boot_id
+
+
+def _told(booted: instances.Instance) -> str:
+    return (
+        f"{booted.name} ACTIVE on {booted.host} after {booted.active_s} s, answered ping at {booted.address}"
+        f" after {booted.answered_s} s"
+    )
 
 
 def _free_address(ground: Ground, connection: Any) -> IPv4Interface:

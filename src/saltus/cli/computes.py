@@ -1,0 +1,63 @@
+"""The verb of the data plane: plan its upgrade, or the way back of some nodes."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+
+from saltus.cli.upgrades import Planner, duration
+
+
+class PlanCompute(Planner):
+    """Plan to move computes to the release of the control plane, or to return some of them: nothing is touched.
+
+    The plan's stages:
+    * test: what would change, package by package, on a few nodes; nothing on them is changed; gate
+    * sample: the whole upgrade on a few nodes, proved by an instance on each; a gate that expires, and then aborts
+    * all: the others in batches, until more nodes have failed than the budget allows
+    * finish: the workaround for old computes removed, nova-status, online data migrations, pins of RPC versions
+
+    Targets are Salt's: 'cmp*', 'I@nova:compute and not cmp03'.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--to", metavar="RELEASE", help="epoxy, 2025.1, ... [the model's openstack_release]")
+        parser.add_argument("-T", "--target", default="I@nova:compute", help="which computes [I@nova:compute]")
+        parser.add_argument("--limit", metavar="TARGET", help="of those, only these")
+        parser.add_argument("--exclude", metavar="TARGET", help="of those, not these")
+        parser.add_argument("--test", metavar="N", type=int, default=1, help="look at the packages of so many [1]")
+        parser.add_argument("--sample", metavar="N", type=int, default=1, help="upgrade so many first [1]")
+        parser.add_argument(
+            "--batch", metavar="SIZE", default="100%", help="nodes, 25%%, or zone, rack, aggregate [100%%]"
+        )
+        parser.add_argument("--max-failures", metavar="N", type=int, default=0, help="pause when more have failed [0]")
+        parser.add_argument("--pause", metavar="TIME", help="between batches: 45s, 10m, ... [none]")
+        parser.add_argument("--window", metavar="FROM-TO", help="begin a batch only then: 22:00-06:00 [always]")
+        parser.add_argument("--expiry", metavar="TIME", default="2h", help="abort when the sample's gate waits so long")
+        parser.add_argument("--rollback", metavar="NODE", nargs="+", help="return these to what they were before")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import computes
+        from saltus.commands.workplace import Workplace
+        from saltus.planner.computes import ComputeRequest
+
+        workplace, as_json = Workplace(self.settings), parsed_args.format == "json"
+        if parsed_args.rollback:
+            return self._shown(computes.plan_compute_rollback(workplace, parsed_args.rollback), as_json)
+        request = ComputeRequest(
+            target=parsed_args.to or workplace.cloud.release,
+            nodes=(),
+            test=parsed_args.test,
+            sample=parsed_args.sample,
+            batch=parsed_args.batch,
+            max_failures=parsed_args.max_failures,
+            pause=duration(parsed_args.pause) if parsed_args.pause else timedelta(),
+            window=parsed_args.window,
+            expiry=duration(parsed_args.expiry),
+        )
+        plan = computes.plan_compute(
+            workplace, request, target=parsed_args.target, limit=parsed_args.limit, exclude=parsed_args.exclude
+        )
+        return self._shown(plan, as_json)

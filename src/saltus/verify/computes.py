@@ -1,0 +1,234 @@
+"""Computes as nova and neutron see them: kept from new instances, emptied, heard from, let in again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from saltus.errors import OperatorError
+from saltus.verify.connection import translated
+
+COMPUTE = "nova-compute"
+DRAIN_KEY = "saltus:drain"
+"""Of an instance's metadata: `none`, `live-migrate` or `cold-migrate`, whatever its host says."""
+How = Literal["none", "live-migrate", "cold-migrate"]
+POLL_S = 2.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is known of one agent: whether it is called alive, and when it reported last."""
+
+    alive: bool
+    at: str
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An instance that was taken off a compute."""
+
+    id: str
+    name: str
+    how: str
+    seconds: float
+
+
+class Computes(Protocol):
+    """The APIs that know of computes. Nodes go by the names that nova has for their hosts."""
+
+    def disable(self, nodes: Sequence[str], reason: str) -> dict[str, str]:
+        """Keep new instances away from them -> {node: why it could not be done}."""
+
+    def enable(self, nodes: Sequence[str]) -> dict[str, str]:
+        """Let instances come -> {node: why it could not be done}."""
+
+    def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
+        """Move its instances away, those first whose metadata says so. Raises OperatorError for one that stays."""
+
+    def heard(self, nodes: Collection[str], agents: Collection[str]) -> Mapping[str, Mapping[str, Heard]]:
+        """{node: {binary: what is known of it}}; one that has never reported is missing."""
+
+
+class OpenStackComputes:
+    """`Computes` through nova and neutron, as a user with the admin role."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def disable(self, nodes: Sequence[str], reason: str) -> dict[str, str]:
+        def one(service: Any) -> None:
+            self._connection.compute.disable_service(service, disabled_reason=reason[:255])
+
+        return self._each(nodes, one)
+
+    def enable(self, nodes: Sequence[str]) -> dict[str, str]:
+        return self._each(nodes, lambda service: self._connection.compute.enable_service(service))
+
+    def _each(self, nodes: Sequence[str], do: Callable[[Any], None]) -> dict[str, str]:
+        services = self._services(nodes)
+        failed = {}
+        for node in nodes:
+            if node not in services:
+                failed[node] = f"nova knows no {COMPUTE} on it"
+                continue
+            try:
+                with translated(f"nova does not do it for {node}"):
+                    do(services[node])
+            except OperatorError as error:
+                failed[node] = f"{error.what}: {error.because}"
+        return failed
+
+    def _services(self, nodes: Collection[str]) -> dict[str, Any]:
+        """One request for all of them: a cloud has thousands."""
+        with translated("cannot list the services of nova"):
+            return {s.host: s for s in self._connection.compute.services(binary=COMPUTE) if s.host in set(nodes)}
+
+    def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
+        with translated(f"cannot list the instances of {node}"):
+            servers = list(self._connection.compute.servers(all_projects=True, host=node))
+        moved = []
+        for server in servers:
+            wanted = (server.metadata or {}).get(DRAIN_KEY, how)
+            if wanted in ("live-migrate", "cold-migrate"):
+                say(f"{server.name}: {wanted} off {node}")
+                moved.append(self._move(server, node, wanted, timeout_s))
+            elif wanted != "none":
+                raise OperatorError(
+                    what=f"the instance {server.name} on {node} cannot be drained",
+                    because=f"its metadata {DRAIN_KEY} says {wanted!r}",
+                    do="say none, live-migrate or cold-migrate there",
+                )
+        return moved
+
+    def _move(self, server: Any, node: str, how: str, timeout_s: float) -> Moved:
+        begun = time.monotonic()
+        compute = self._connection.compute
+        # A stopped instance has no memory to move: nova refuses to move it live.
+        live = how == "live-migrate" and server.status == "ACTIVE"
+        was = server.status
+        with translated(f"cannot move {server.name} off {node}"):
+            if live:
+                compute.live_migrate_server(server, block_migration="auto")
+            else:
+                compute.migrate_server(server)
+            deadline = time.monotonic() + timeout_s
+            while True:
+                now = compute.get_server(server.id)
+                if now.status == "VERIFY_RESIZE" and not now.task_state:
+                    compute.confirm_server_resize(now)
+                elif now.status == "ERROR":
+                    raise self._stays(server, node, (now.fault or {}).get("message", "nova names no fault"))
+                elif now.compute_host != node and now.status == was and not now.task_state:
+                    return Moved(
+                        server.id, server.name, how if live else "cold-migrate", round(time.monotonic() - begun, 1)
+                    )
+                elif (
+                    now.compute_host == node
+                    and not now.task_state
+                    and now.status == was
+                    and time.monotonic() > begun + 30
+                ):
+                    raise self._stays(server, node, "nova gave the migration up: no other compute takes it")
+                if time.monotonic() > deadline:
+                    raise self._stays(server, node, f"it had not left within {timeout_s:.0f} s")
+                time.sleep(POLL_S)
+
+    @staticmethod
+    def _stays(server: Any, node: str, because: str) -> OperatorError:
+        return OperatorError(
+            what=f"the instance {server.name} stays on {node}",
+            because=because,
+            do=f"move it by hand, or give it the metadata {DRAIN_KEY}=none: it then runs on through the upgrade",
+        )
+
+    def heard(self, nodes: Collection[str], agents: Collection[str]) -> dict[str, dict[str, Heard]]:
+        wanted, found = set(nodes), {}
+        for node, service in self._services(wanted).items() if COMPUTE in agents else ():
+            found[node] = {COMPUTE: Heard(service.state == "up", str(service.updated_at))}
+        if set(agents) - {COMPUTE}:
+            with translated("cannot list the agents of neutron"):
+                for agent in self._connection.network.agents():
+                    if agent.host in wanted and agent.binary in agents:
+                        heard = Heard(bool(agent.is_alive), str(agent.last_heartbeat_at))
+                        found.setdefault(agent.host, {})[agent.binary] = heard
+        return found
+
+
+def await_agents(
+    computes: Computes,
+    nodes: Sequence[str],
+    agents: Sequence[str],
+    *,
+    timeout_s: float,
+    wait: Callable[[float], None] = time.sleep,
+    on_alive: Callable[[str, float], None] = lambda node, seconds: None,
+) -> dict[str, str]:
+    """Wait until each agent of each node has reported anew and is called alive -> {node: why it is not}.
+
+    Anew: an agent is called alive for a minute or two after its last report, whether it still runs or not.
+    """
+    begun = time.monotonic()
+    first = {node: dict(found) for node, found in computes.heard(nodes, agents).items()}
+    missing = list(nodes)
+    while True:
+        wait(POLL_S)
+        now = computes.heard(missing, agents)
+        for node in list(missing):
+            if not _silent_agents(first.get(node, {}), now.get(node, {}), agents):
+                missing.remove(node)
+                on_alive(node, time.monotonic() - begun)
+        if not missing or time.monotonic() - begun > timeout_s:
+            break
+    return {
+        node: f"not heard from within {timeout_s:.0f} s: "
+        + ", ".join(_silent_agents(first.get(node, {}), now.get(node, {}), agents))
+        for node in missing
+    }
+
+
+def _silent_agents(first: Mapping[str, Heard], now: Mapping[str, Heard], agents: Sequence[str]) -> list[str]:
+    return [
+        agent
+        for agent in agents
+        if agent not in now or not now[agent].alive or (agent in first and now[agent].at == first[agent].at)
+    ]
+
+
+class FakeComputes:
+    """`Computes` in memory, for tests. `silent` agents never report; `stuck` nodes cannot be drained."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self.disabled: dict[str, str] = {}
+        self.silent: set[tuple[str, str]] = set()
+        self.stuck: dict[str, str] = {}
+        self.instances: dict[str, list[str]] = {}
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self._nodes, self._ticks = list(nodes), 0
+
+    def disable(self, nodes: Sequence[str], reason: str) -> dict[str, str]:
+        self.calls.append(("disable", tuple(nodes)))
+        self.disabled.update(dict.fromkeys([node for node in nodes if node in self._nodes], reason))
+        return {node: f"nova knows no {COMPUTE} on it" for node in nodes if node not in self._nodes}
+
+    def enable(self, nodes: Sequence[str]) -> dict[str, str]:
+        self.calls.append(("enable", tuple(nodes)))
+        for node in nodes:
+            self.disabled.pop(node, None)
+        return {}
+
+    def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
+        if node in self.stuck:
+            raise OperatorError(what=f"an instance stays on {node}", because=self.stuck[node], do="move it by hand")
+        gone = self.instances.pop(node, []) if how != "none" else []
+        return [Moved(name, name, how, 0.0) for name in gone]
+
+    def heard(self, nodes: Collection[str], agents: Collection[str]) -> dict[str, dict[str, Heard]]:
+        self._ticks += 1
+        return {
+            node: {agent: Heard((node, agent) not in self.silent, str(self._ticks)) for agent in agents}
+            for node in nodes
+            if node in self._nodes
+        }

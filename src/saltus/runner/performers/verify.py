@@ -13,8 +13,11 @@ from saltus.planner.scenes import serving_slot
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 from saltus.verify.comparison import ALWAYS, REHEARSAL, UNSWITCHED, compare, not_up_again
-from saltus.verify.connection import connect
+from saltus.verify.connection import CloudDidNotAnswer, connect
 from saltus.verify.lists import ApiLists, ask
+
+ANSWERS_S = 30.0
+"""A service that has just started may be too busy for a first question; one that is broken stays silent for longer."""
 
 UP_AGAIN_S = 90.0
 """Services report every 10 s (nova's report_interval), and begin when they have logged in."""
@@ -62,12 +65,18 @@ class ApiLister:
         login = self.ground.login(action.auth_host)
         if action.by is not None:
             login = replace(login, by=self.ground.address(action.by))
-        connection = connect(login)
-        give_up = time.monotonic() + UP_AGAIN_S
+        began = time.monotonic()
         while True:
-            lists = ask(connection)
+            try:
+                lists = ask(connect(login))
+            except CloudDidNotAnswer as exc:
+                if time.monotonic() > began + ANSWERS_S:
+                    raise
+                context.say(f"asking again: {exc.what}")
+                context.wait(2)
+                continue
             waiting = not_up_again(read_kept(self.ground, action.like), lists) if action.like else []
-            if not waiting or time.monotonic() > give_up:
+            if not waiting or time.monotonic() > began + UP_AGAIN_S:
                 return lists
             context.say(f"waiting for {', '.join(waiting)} to report")
             context.wait(2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command
+from saltus.cli.runs import print_way_back
 from saltus.errors import because_line
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
@@ -251,6 +253,8 @@ def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
     }.get(state.status)
     if following:
         print(f"next: {following}", file=sys.stderr)
+    with contextlib.redirect_stdout(sys.stderr):
+        print_way_back(state)
 
 
 def duration(text: str) -> timedelta:

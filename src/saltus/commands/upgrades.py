@@ -7,22 +7,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from saltus.commands import runs
 from saltus.commands.identity import demand, who_acts
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
+from saltus.journal.events import WayBackOffered
 from saltus.journal.fold import RunState
-from saltus.journal.store import NotFound, NotReadable
+from saltus.journal.store import Journal, NotFound, NotReadable
 from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.planner.facts import binding_facts
 from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
 from saltus.runner.notifications import Notifier, read_channels
-from saltus.runner.performers.registry import performers
 from saltus.runner.progress import Progress
 from saltus.runner.run import Runner
 
@@ -85,7 +86,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
     runner = Runner(
         workplace.journal,
-        performers(workplace.ground),
+        workplace.performers,
         asker,
         progress=progress,
         by=who.name,
@@ -94,7 +95,40 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     )
     watching = watched(workplace, run_id, progress) if users_may_notice(plan) else nullcontext()
     with watching, closing(notifier):
-        return run_id, runner.run(run_id)
+        state = runner.run(run_id)
+    if state.status == "aborted" and state.way_back is None:
+        state = offer_way_back(workplace, workplace.journal, run_id, who.name)
+    return run_id, state
+
+
+def abort(workplace: Workplace, journal: Journal, name: str, who: Person, *, reason: str = "") -> tuple[str, RunState]:
+    """End the run for good, and offer its way back as a plan; where a runner walks it, that one does both.
+
+    Only `journal` is needed for the abort itself: it holds where model, Salt or cloud are out of reach.
+    """
+    run_id = runs.abort(journal, name, who, reason=reason)
+    state = journal.state(run_id)
+    return run_id, offer_way_back(workplace, journal, run_id, who.name) if state.is_over else state
+
+
+def offer_way_back(workplace: Workplace, journal: Journal, run_id: str, by: str) -> RunState:
+    """Make and save the plan that takes an aborted run back, from the facts as they are, and put it on record."""
+    state = journal.state(run_id)
+    begun = [name for name, step in state.steps.items() if step.attempt]
+    plan, says = None, runs.tell_way_back(state)
+    try:
+        if begun and state.plan.cloud == workplace.cloud.name:
+            workplace.master.ensure_started()
+            facts = workplace.gather()
+            plan = plans.plan_way_back(workplace.cloud, facts, workplace.catalog, of=state.plan, begun=begun)
+            if plan is not None:
+                workplace.journal.save_plan(plan)
+                says = "; ".join(stage.title for stage in plan.stages if stage.steps)
+    except OperatorError as exc:
+        says = f"{says}. No plan for it can be made now: {exc.what}: {exc.because}. {exc.do}"
+    event = WayBackOffered(at=datetime.now(UTC), by=by, plan=plan.fingerprint if plan else None, says=says)
+    journal.append(run_id, event)
+    return journal.state(run_id)
 
 
 def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
@@ -104,8 +138,8 @@ def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
         return journal.find_run(name).id
     except NotFound:
         plan = journal.find_plan(name)
-    runs = [record.id for record in journal.runs() if record.fingerprint == plan.fingerprint]
-    unfinished = [run_id for run_id in runs if not journal.state(run_id).is_over]
+    made = [record.id for record in journal.runs() if record.fingerprint == plan.fingerprint]
+    unfinished = [run_id for run_id in made if not journal.state(run_id).is_over]
     if unfinished:
         return unfinished[-1]
     return journal.create_run(plan, by=by, undoes=_undone(workplace, plan))
@@ -170,11 +204,11 @@ def run_detached(
 
 
 def latest_run(workplace: Workplace) -> str:
-    runs = workplace.journal.runs()
-    if not runs:
+    made = workplace.journal.runs()
+    if not made:
         raise OperatorError(
             what="there is no run",
             because="no plan has been run with this journal",
             do="saltus plan control --to RELEASE",
         )
-    return runs[-1].id
+    return made[-1].id

@@ -27,3 +27,12 @@ def starter(workplace: Workplace) -> Callable[[str, Person], None]:
         upgrades.run_detached(workplace, run, approve_as=None, who=who, token=token)
 
     return start
+
+
+def way_back_offerer(workplace: Workplace) -> Callable[[str, Person], None]:
+    """Makes the plan that takes an aborted run back."""
+
+    def offer(run: str, who: Person) -> None:
+        upgrades.offer_way_back(workplace, workplace.journal, run, who.name)
+
+    return offer

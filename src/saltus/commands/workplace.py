@@ -26,7 +26,9 @@ from saltus.model.plain import plain_secrets
 from saltus.model.secrets import SecretStore, required_secrets
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
+from saltus.runner.performer import Performers
 from saltus.runner.performers.ground import Ground
+from saltus.runner.performers.registry import performers
 from saltus.verify.connection import Login
 
 
@@ -126,6 +128,10 @@ class Workplace:
             tenant_password=lambda: str(self.secrets.get("tenant")),
             lists=self.cloud_state / "lists",
         )
+
+    @functools.cached_property
+    def performers(self) -> Performers:
+        return performers(self.ground)
 
     @property
     def cloud_state(self) -> Path:

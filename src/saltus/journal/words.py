@@ -30,6 +30,7 @@ from saltus.journal.events import (
     StepSkipped,
     StepStarted,
     WatchSummary,
+    WayBackOffered,
 )
 
 
@@ -92,5 +93,7 @@ def tell(event: Event) -> str:
             return f"{event.target} ({event.what}): {event.asked} asked, {event.lost} lost, {event.outage_s:.1f} s out"
         case NotificationFailed():
             return f"notification by {event.channel} failed: {event.because}"
+        case WayBackOffered():
+            return f"way back{f', plan {event.plan[:12]}' if event.plan else ''}: {event.says}"
         case RunFinished():
             return event.status + (f": {event.reason}" if event.reason else "")

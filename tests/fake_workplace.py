@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from saltus.commands.workplace import Workplace
+from saltus.errors import OperatorError
 from saltus.planner.facts import Facts, MachineFacts
 from saltus.runner.performer import Outcome, Performers, StepContext, Verdict
 from saltus.runner.performers.fake import EveryKind
@@ -41,6 +42,8 @@ class FileWorker:
     def _change(self, action: Any, step: str) -> None:
         with (self._state / "effects").open("a") as file:
             file.write(f"{step}\n")
+        if step in os.environ.get("FAKE_FAILS", "").split():
+            raise OperatorError(what=f"{step} failed", because="the fake was told to", do="say it again")
         path = self._state / "facts.json"
         facts = Facts.model_validate_json(path.read_text())
         machines = dict(facts.machines)

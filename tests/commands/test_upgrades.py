@@ -8,6 +8,7 @@ import pytest
 
 from fake_workplace import FakeWorkplace, FileWorker
 from planning import facts_of, make_plan
+from saltus.cli.app import main
 from saltus.commands import runs, upgrades
 from saltus.commands.reporting import report_of
 from saltus.commands.settings import Settings
@@ -173,3 +174,24 @@ def test_the_runner_itself_offers_the_way_back_of_what_ends_at_a_gate(fake: Fake
     assert state.way_back.says == "Remove what was created for the upgrade and nothing uses"
     again = upgrades.run(fake, run, JournalAsker(waits=False), SilentProgress())[1]
     assert again.way_back == state.way_back
+
+
+def test_a_half_done_accept_is_gone_on_with_by_saying_accept_again(
+    fake: FakeWorkplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = facts_of(PLANS / "accept-after-success")
+    (tmp_path / "facts.json").write_text(facts.model_dump_json())
+    monkeypatch.setattr("saltus.commands.workplace.Workplace", FakeWorkplace)
+    say = ["--state", str(tmp_path), "accept", "--approve-as", "ann"]
+    monkeypatch.setenv("FAKE_FAILS", "accept/destroy-prx01-a")
+    assert main(say) == 1
+    assert "ctl01-a" not in fake.gather().machines
+    monkeypatch.delenv("FAKE_FAILS")
+    capsys.readouterr()
+    assert main(say) == 0
+    assert "was begun and is not over: going on with it" in capsys.readouterr().err
+    effects = (tmp_path / "effects").read_text().split()
+    assert effects.count("accept/destroy-ctl01-a") == 1
+    assert effects[-2:] == ["accept/destroy-prx01-a", "accept/forget"]
+    assert main(say) == 1
+    assert "error: the upgrade cannot be accepted" in capsys.readouterr().err

@@ -65,6 +65,19 @@ def plan_accept(workplace: Workplace) -> Plan:
     return _saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
 
 
+def unfinished_accept(workplace: Workplace) -> str | None:
+    """The accept of this cloud that was begun and is not over: of what it has removed no new plan can be made."""
+    for record in reversed(workplace.journal.runs()):
+        if record.name == "accept" and record.cloud == workplace.cloud.name:
+            try:
+                state = workplace.journal.state(record.id)
+            except NotReadable:
+                continue
+            if not state.is_over and any(step.attempt for step in state.steps.values()):
+                return record.id
+    return None
+
+
 def _saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
     workplace.master.ensure_started()
     plan = make()

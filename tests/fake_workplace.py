@@ -13,8 +13,9 @@ from typing import Any
 
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
+from saltus.plan.actions import CreateMachine, DbSync, DestroyMachine, SwitchProxy
 from saltus.planner.facts import Facts, MachineFacts
-from saltus.runner.performer import Outcome, Performers, StepContext, Verdict
+from saltus.runner.performer import Outcome, Performers, StepContext
 from saltus.runner.performers.fake import EveryKind
 
 _lanes = threading.Lock()
@@ -28,7 +29,7 @@ class NoMaster:
 
 
 class FileWorker:
-    """Does nothing but say so in a file, in `$FAKE_PACE_S` seconds; machines really come and go."""
+    """Does nothing but say so in a file, in `$FAKE_PACE_S` seconds; but what a plan is bound to really changes."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -46,17 +47,20 @@ class FileWorker:
             raise OperatorError(what=f"{step} failed", because="the fake was told to", do="say it again")
         path = self._state / "facts.json"
         facts = Facts.model_validate_json(path.read_text())
-        machines = dict(facts.machines)
-        if action.kind == "machine.create":
-            machines[action.machine] = MachineFacts(
-                node=action.node, slot=action.slot, release=action.release, running=True, answers=True
-            )
-        elif action.kind == "machine.destroy":
-            machines.pop(action.machine, None)
-        path.write_text(facts.model_copy(update={"machines": machines}).model_dump_json())
-
-    def verify(self, action: Any, context: StepContext) -> Verdict:
-        return Verdict.not_done()
+        machines, schemas = dict(facts.machines), dict(facts.schemas)
+        match action:
+            case CreateMachine():
+                machines[action.machine] = MachineFacts(
+                    node=action.node, slot=action.slot, release=action.release, running=True, answers=True
+                )
+            case DestroyMachine():
+                machines.pop(action.machine, None)
+            case SwitchProxy():
+                for name, holds in ((action.leave, False), (action.take, True)):
+                    machines[name] = machines[name].model_copy(update={"holds_vip": holds})
+            case DbSync() if action.database_server != action.machine:
+                schemas |= action.heads
+        path.write_text(facts.model_copy(update={"machines": machines, "schemas": schemas}).model_dump_json())
 
 
 class FakeWorkplace(Workplace):

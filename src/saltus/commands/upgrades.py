@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from saltus.commands import runs
-from saltus.commands.identity import demand, who_acts
+from saltus.commands.identity import demand, who_approves_unseen
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -90,7 +90,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
 
     A plan that has a run which is not over is resumed, not begun a second time.
     """
-    who = who_acts(workplace.journal)
+    who = workplace.who
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
     workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
@@ -185,21 +185,25 @@ def asker(workplace: Workplace, approve_as: str | None, *, wait: bool = False) -
     Where there is none, the run stops at its gate and is taken up again, unless it is to `wait` for `saltus approve`.
     """
     if approve_as:
-        return AutoApprover(approve_as)
-    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker(waits=wait)
+        return AutoApprover(who_approves_unseen(workplace.journal, workplace.who, approve_as))
+    return TerminalAsker(workplace.who) if sys.stdin.isatty() else JournalAsker(waits=wait)
 
 
 def run_detached(
-    workplace: Workplace, name: str, *, approve_as: str | None, who: Person | None = None, token: str | None = None
+    workplace: Workplace, name: str, *, approve_as: str | None, who: Person | None = None
 ) -> tuple[str, int, Path]:
     """Run in a process of its own that outlives this terminal: (the run's id, its process id, the file of its output).
 
-    Its gates are answered with `saltus approve` or at the page. `who` asks for it, the person here if left out; the
-    process acts for the one whose `token` it gets.
+    Its gates are answered with `saltus approve` or at the page. `who` asks for it, the person here if left out, and the
+    process acts in that name.
     """
-    who = who or who_acts(workplace.journal)
+    who = who or workplace.who
     demand(workplace.journal, who, "operator", f"run {name}")
+    if approve_as:
+        who_approves_unseen(workplace.journal, who, approve_as)
     run_id = find_or_create_run(workplace, name, who.name)
+    workplace.journal.leases.refuse_if_held(run_id)
+    token = _token_for(workplace.journal, who, run_id)
     output = workplace.settings.runs / run_id / "output"
     output.parent.mkdir(parents=True, exist_ok=True)
     settings = workplace.settings
@@ -214,6 +218,13 @@ def run_detached(
             argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
         )
     return run_id, process.pid, output
+
+
+def _token_for(journal: Journal, who: Person, run_id: str) -> str | None:
+    """Lets the process that runs in the background in once, in the name of who started it; None without an account."""
+    if who.role is None:
+        return None
+    return journal.accounts.new_token(who.name, lifetime=timedelta(minutes=5), label=f"to run {run_id}", once=True)
 
 
 def latest_run(workplace: Workplace) -> str:

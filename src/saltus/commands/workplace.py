@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from saltus.commands.gathering import gather_facts
+from saltus.commands.identity import who_acts
 from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
 from saltus.fleet.decryption import Decryption
 from saltus.fleet.keys import MinionKeys
 from saltus.fleet.live import SaltFleet
 from saltus.fleet.master import Master, MasterSettings
+from saltus.journal.approvals import Person
 from saltus.journal.redactor import Redactor
 from saltus.journal.store import Journal
 from saltus.machines.images import ImageStore
@@ -65,6 +67,11 @@ class Workplace:
     @functools.cached_property
     def journal(self) -> Journal:
         return open_journal(self.settings, self.redactor)
+
+    @functools.cached_property
+    def who(self) -> Person:
+        """Who is at this command: asked once, since a one-time token lets in once. Raises NotAllowed."""
+        return who_acts(self.journal)
 
     @functools.cached_property
     def redactor(self) -> Redactor:

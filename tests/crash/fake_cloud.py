@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saltus.journal import leases
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
 from saltus.runner.gates import AutoApprover
@@ -39,18 +40,32 @@ class Points:
 
 
 class World:
-    """What steps change: a line in a file for each effect, appended in one write."""
+    """What steps change: a line in a file for each effect, appended in one write. Beside it, who was at work when."""
 
     def __init__(self, directory: Path) -> None:
-        self._effects = directory / "effects"
+        self._effects, self._work = directory / "effects", directory / "work"
 
     def happen(self, step: str) -> None:
-        handle = os.open(self._effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.write(handle, f"{step}\n".encode())
-        os.close(handle)
+        _append(self._effects, step)
 
     def effects(self) -> list[str]:
         return self._effects.read_text().split() if self._effects.exists() else []
+
+    def at_work(self) -> None:
+        """This process performs something, now."""
+        _append(self._work, f"{time.monotonic_ns()} {os.getpid()}")
+
+    def shifts(self) -> list[int]:
+        """The processes that performed anything, by time; one that comes twice was interrupted by another."""
+        lines = self._work.read_text().splitlines() if self._work.exists() else []
+        workers = [int(pid) for _, pid in sorted((int(at), pid) for at, pid in map(str.split, lines))]
+        return [pid for number, pid in enumerate(workers) if number == 0 or workers[number - 1] != pid]
+
+
+def _append(path: Path, line: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(handle, f"{line}\n".encode())
+    os.close(handle)
 
 
 class Worker:
@@ -60,12 +75,14 @@ class Worker:
         self._world, self._points, self._slow_s = world, points, slow_s
 
     def perform(self, action: Any, context: StepContext) -> Outcome:
+        self._world.at_work()
         context.note({"job": f"{context.step.id}-{context.attempt}"})
         self._points.pass_one()
         time.sleep(self._slow_s)
         self._world.happen(context.step.id)
         time.sleep(self._slow_s)
         self._points.pass_one()
+        self._world.at_work()
         return Outcome("changed", {"attempt": context.attempt})
 
     def verify(self, action: Any, context: StepContext) -> Verdict:
@@ -87,24 +104,40 @@ def open_journal(url: str, directory: Path) -> Journal:
     return Journal(url, signer=Signer.from_file(directory / "key"))
 
 
-def run_here(url: str, directory: Path, run: str, last: int | None, slow_s: float, ttl_s: float, told: Any) -> None:
-    """In the process of its own."""
+def run_here(
+    url: str, directory: Path, run: str, last: int | None, slow_s: float, ttl_s: float, insists: str, told: Any
+) -> None:
+    """In the process of its own. `insists`: one that is refused the lease asks again, until the run is over."""
+    if insists == "elsewhere":
+        # As on hosts of their own: no process is seen to be gone, and a lease ends by its time alone.
+        leases.here = lambda: f"the host of {os.getpid()}"
     journal = WatchedJournal(url, signer=Signer.from_file(directory / "key"))
     journal.points = Points(last)
     worker = Worker(World(directory), journal.points, slow_s)
-    try:
-        state = Runner(journal, EveryKind(worker), AutoApprover("demo"), by="ann", ttl_s=ttl_s).run(run)
-        told.put((state.status, journal.points.passed))
-    except Exception as exc:
-        told.put((type(exc).__name__, journal.points.passed))
+    refused = 0
+    while True:
+        try:
+            state = Runner(journal, EveryKind(worker), AutoApprover("demo"), by="ann", ttl_s=ttl_s).run(run)
+            told.put((state.status, journal.points.passed, refused))
+        except leases.LeaseHeld as exc:
+            refused += 1
+            if insists:
+                time.sleep(0.01)
+                continue
+            told.put((type(exc).__name__, journal.points.passed, refused))
+        except Exception as exc:
+            told.put((type(exc).__name__, journal.points.passed, refused))
+        return
 
 
 @dataclass(frozen=True)
 class Life:
-    """How one process ended: a run's status or an error's name, None when it was killed; and the points it passed."""
+    """How one process ended: a run's status or an error's name, None when it was killed; the points it passed, and how
+    often it was refused the lease."""
 
     ended: str | None
     passed: int | None
+    refused: int = 0
 
 
 _context = multiprocessing.get_context("fork")  # nothing to import again: hundreds of processes in a minute
@@ -114,15 +147,27 @@ class Process:
     """A runner in a process of its own."""
 
     def __init__(
-        self, url: str, directory: Path, run: str, *, last: int | None = None, slow_s: float = 0, ttl_s: float = 30
+        self,
+        url: str,
+        directory: Path,
+        run: str,
+        *,
+        last: int | None = None,
+        slow_s: float = 0,
+        ttl_s: float = 30,
+        insists: str = "",
     ) -> None:
         self._told = _context.Queue()
-        arguments = (url, directory, run, last, slow_s, ttl_s, self._told)
+        arguments = (url, directory, run, last, slow_s, ttl_s, insists, self._told)
         self._process = _context.Process(target=run_here, args=arguments)
         self._process.start()
 
     def kill(self) -> None:
         self._process.kill()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
 
     @property
     def pid(self) -> int:

@@ -83,6 +83,7 @@ def any_event(the_plan: Plan) -> st.SearchStrategy[e.Event]:
         make(e.OutageSeen, target=text, what=st.just("read"), started=when),
         make(e.WatchSummary, target=text, what=st.just("ping"), asked=one, lost=one, outage_s=second, longest_s=second),
         make(e.NotificationFailed, channel=text, because=text),
+        make(e.WayBackOffered, plan=st.sampled_from([None, "f" * 64]), says=text),
         make(e.RunFinished, status=st.sampled_from(["done", "failed", "aborted"])),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ After a deliberate change of words: SALTUS_REWRITE=1 pytest.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -200,6 +201,35 @@ def run_newer_saltus(desk: Desk) -> None:
         newer = told.replace('"format":1', '"format":2')
         connection.execute(text("UPDATE events SET json = :newer WHERE seq = 3"), {"newer": newer})
     desk.go_on(run)
+
+
+def rewritten(desk: Desk, old: str, new: str) -> None:
+    """The one plan as a newer Saltus would have written it, with `new` in it for `old`; its run too is that one's."""
+    with desk.journal.db.write() as connection:
+        plan_text = connection.execute(text("SELECT json FROM plans")).scalar_one().replace(old, new, 1)
+        fingerprint = hashlib.sha256(plan_text.encode()).hexdigest()
+        connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        connection.execute(text("UPDATE plans SET json = :j, fingerprint = :f"), {"j": plan_text, "f": fingerprint})
+        connection.execute(text("UPDATE runs SET fingerprint = :f"), {"f": fingerprint})
+        connection.execute(text('UPDATE events SET json = replace(json, \'"saltus":"0.1.0"\', \'"saltus":"0.9.0"\')'))
+
+
+def run_plan_of_a_newer_saltus(desk: Desk) -> None:
+    run = desk.waiting()
+    rewritten(desk, '"format": 1', '"format": 2')
+    desk.go_on(run)
+
+
+def run_plan_with_an_action_that_is_not_known(desk: Desk) -> None:
+    run = desk.waiting()
+    rewritten(desk, "machine.start", "machine.levitate")
+    desk.go_on(run)
+
+
+def run_journal_of_a_newer_saltus(desk: Desk) -> None:
+    with desk.journal.db.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
+    Journal(f"sqlite:///{desk.directory}/journal.db")
 
 
 def run_changed_plan(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command, Lister
+from saltus.journal.fold import RunState
 
 Table = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 
@@ -97,6 +98,8 @@ def _headline(status: Any) -> str:
         until = f", until {status.expires_at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if status.expires_at else ""
         told.append(f"gate {status.gate}: {status.question} ({status.answers} answers{until})")
         told.append(f"next: saltus approve {status.run}")
+    elif line.status == "aborted":
+        told.append(f"way back: {status.way_back}")
     elif line.status in ("paused", "failed", "interrupted", "ready", "created"):
         told.append(f"way back: {status.way_back}")
         told.append(f"next: saltus run {status.run}")
@@ -233,7 +236,10 @@ class Resume(_RunMixin, Command):
 
 
 class Abort(_RunMixin, Command):
-    """End a run for good when its running step is done, at once when nobody runs it. Says the way back."""
+    """End a run for good when its running step is done, at once when nobody runs it; its way back is offered as a plan.
+
+    Before the window that plan destroys what the run created; from the window on it is the rollback.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -241,13 +247,30 @@ class Abort(_RunMixin, Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands import runs
+        from saltus.commands import upgrades
         from saltus.commands.identity import who_acts
+        from saltus.commands.workplace import Workplace
 
         journal = self.journal()
-        run = runs.abort(journal, parsed_args.run, who_acts(journal), reason=parsed_args.because)
-        print(f"{run} is aborted\nway back: {runs.show_status(journal, run).way_back}\nnext: saltus plan rollback")
+        who = who_acts(journal)
+        run, state = upgrades.abort(Workplace(self.settings), journal, parsed_args.run, who, reason=parsed_args.because)
+        if not state.is_over:
+            print(f"{run} ends when its running step is done, and then offers its way back\nnext: saltus status {run}")
+            return DONE
+        print(f"{run} is aborted")
+        print_way_back(state)
         return DONE
+
+
+def print_way_back(state: RunState) -> None:
+    """What takes an aborted run back, and the command for it."""
+    offered = state.way_back
+    if offered is None:
+        return
+    print(f"way back: {offered.says}")
+    if offered.plan:
+        short = offered.plan[:12]
+        print(f"plan {short} is ready; to read it: saltus plan show {short}\nnext: saltus run {short}")
 
 
 class Retry(_RunMixin, Command):

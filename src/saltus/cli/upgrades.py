@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command
+from saltus.cli.runs import print_way_back
 from saltus.errors import because_line
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
@@ -191,14 +193,21 @@ class Rollback(_RunCommand):
 
 
 class Accept(_RunCommand):
-    """Keep the new release for good: plans and runs the removal of the way back; its gate asks first."""
+    """Keep the new release for good: plans and runs the removal of the way back; its gate asks first.
+
+    An accept that was begun and is not over is gone on with.
+    """
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands import upgrades
         from saltus.commands.workplace import Workplace
         from saltus.plan.text import write_plan
 
-        plan = upgrades.plan_accept(Workplace(self.settings))
+        workplace = Workplace(self.settings)
+        if run := upgrades.unfinished_accept(workplace):
+            print(f"{run} was begun and is not over: going on with it", file=sys.stderr)
+            return self._run(run, parsed_args.approve_as)
+        plan = upgrades.plan_accept(workplace)
         print(write_plan(plan), file=sys.stderr)
         return self._run(plan.fingerprint, parsed_args.approve_as)
 
@@ -251,6 +260,8 @@ def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
     }.get(state.status)
     if following:
         print(f"next: {following}", file=sys.stderr)
+    with contextlib.redirect_stdout(sys.stderr):
+        print_way_back(state)
 
 
 def duration(text: str) -> timedelta:

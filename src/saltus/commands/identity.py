@@ -49,3 +49,22 @@ def demand(journal: Journal, who: Person, role: str, what: str) -> None:
             because=because,
             do="saltus user login, or ask one who may: saltus user list",
         )
+
+
+def who_approves_unseen(journal: Journal, who: Person, name: str) -> Person:
+    """In whose name `--approve-as NAME` answers. Anybody's while there are no accounts; then one's own, as an approver.
+
+    Raises NotAllowed before anything is started: at the gate it would be late to hear that the answer does not count.
+    """
+    if not journal.accounts.any():
+        return Person(name, f"--approve-as, {who.origin}")
+    because = why_not_allowed(journal, who, "approver")
+    if because is None and who.name != name:
+        because = f"{who.name} is logged in here, and nobody answers in the name of another"
+    if because is not None:
+        raise NotAllowed(
+            what=f"gates cannot be approved as {name}",
+            because=because,
+            do=f"log in as {name}, an approver (saltus user login); or answer with saltus approve instead",
+        )
+    return Person(who.name, f"--approve-as, {who.origin}", who.role)

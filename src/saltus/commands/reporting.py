@@ -227,6 +227,8 @@ def _highlights(state: RunState) -> list[str]:
 
 def _way_back(state: RunState) -> str:
     """From where the run stands now: from the last stage in which something was done."""
+    if (offered := state.way_back) is not None:
+        return f"`saltus run {offered.plan[:12]}`: {offered.says}" if offered.plan else offered.says
     if state.plan.name != "control":
         reached = [stage for stage in state.plan.stages if any(state.steps[step.id].attempt for step in stage.steps)]
         return reached[-1].way_back if reached else "nothing was done"

@@ -77,7 +77,7 @@ class RunStatus:
     """`1 of 2 (ann)`"""
     expires_at: datetime | None
     way_back: str
-    """Of the stage that the run stands in."""
+    """Of the stage that the run stands in; after an abort, the plan that was offered."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,6 @@ def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] 
     if waiting:
         names = ", ".join(approval.by for approval in state.gates[waiting.id].approvals)
         answers = f"{len(state.gates[waiting.id].approvals)} of {waiting.answers}" + (f" ({names})" if names else "")
-    ahead = state.next_block()
     return RunStatus(
         run=run,
         line=_line(journal, run, state),
@@ -154,8 +153,17 @@ def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] 
         question=waiting.question if waiting else "",
         answers=answers,
         expires_at=state.gates[waiting.id].expires_at if waiting else None,
-        way_back=ahead.stage.way_back if ahead else state.plan.stages[-1].way_back if state.plan.stages else "",
+        way_back=tell_way_back(state),
     )
+
+
+def tell_way_back(state: RunState) -> str:
+    """`saltus run PLAN` after an abort that led to one; else the words of the stage that the run stands in."""
+    if state.way_back is not None:
+        command = f"saltus run {state.way_back.plan[:12]}: " if state.way_back.plan else ""
+        return f"{command}{state.way_back.says}"
+    begun = [stage for stage in state.plan.stages if any(state.steps[step.id].attempt for step in stage.steps)]
+    return begun[-1].way_back if begun else "nothing was done"
 
 
 def _said(state: RunState, step: str) -> str:
@@ -234,6 +242,7 @@ _BY_PERSONS = (
     "drift.accepted",
     "run.paused",
     "run.finished",
+    "way-back.offered",
 )
 
 

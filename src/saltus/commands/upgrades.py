@@ -7,23 +7,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from saltus.commands.identity import demand, who_acts
+from saltus.commands import runs
+from saltus.commands.identity import demand, who_approves_unseen
 from saltus.commands.packages import ensure_packages_served
 from saltus.commands.watching import users_may_notice, watched
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
+from saltus.journal.events import WayBackOffered
 from saltus.journal.fold import RunState
-from saltus.journal.store import NotFound, NotReadable
+from saltus.journal.store import Journal, NotFound, NotReadable
 from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.planner.facts import binding_facts
 from saltus.runner.gates import Asker, AutoApprover, JournalAsker, TerminalAsker
 from saltus.runner.notifications import Notifier, read_channels
-from saltus.runner.performers.registry import performers
 from saltus.runner.progress import Progress
 from saltus.runner.run import Runner
 
@@ -65,6 +66,19 @@ def plan_accept(workplace: Workplace) -> Plan:
     return saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
 
 
+def unfinished_accept(workplace: Workplace) -> str | None:
+    """The accept of this cloud that was begun and is not over: of what it has removed no new plan can be made."""
+    for record in reversed(workplace.journal.runs()):
+        if record.name == "accept" and record.cloud == workplace.cloud.name:
+            try:
+                state = workplace.journal.state(record.id)
+            except NotReadable:
+                continue
+            if not state.is_over and any(step.attempt for step in state.steps.values()):
+                return record.id
+    return None
+
+
 def saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:
     """Make the plan with the master up, and keep it where `saltus run` finds it."""
     workplace.master.ensure_started()
@@ -78,7 +92,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
 
     A plan that has a run which is not over is resumed, not begun a second time.
     """
-    who = who_acts(workplace.journal)
+    who = workplace.who
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
     workplace.journal.leases.refuse_if_held(run_id)  # before anything is started around the run
@@ -89,7 +103,7 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     notifier = Notifier(workplace.journal, read_channels(workplace.settings.state / "notify.yml"), by=who.name)
     runner = Runner(
         workplace.journal,
-        performers(workplace.ground),
+        workplace.performers,
         asker,
         progress=progress,
         by=who.name,
@@ -98,7 +112,40 @@ def run(workplace: Workplace, name: str, asker: Asker, progress: Progress) -> tu
     )
     watching = watched(workplace, run_id, progress) if users_may_notice(plan) else nullcontext()
     with watching, closing(notifier):
-        return run_id, runner.run(run_id)
+        state = runner.run(run_id)
+    if state.status == "aborted" and state.way_back is None:
+        state = offer_way_back(workplace, workplace.journal, run_id, who.name)
+    return run_id, state
+
+
+def abort(workplace: Workplace, journal: Journal, name: str, who: Person, *, reason: str = "") -> tuple[str, RunState]:
+    """End the run for good, and offer its way back as a plan; where a runner walks it, that one does both.
+
+    Only `journal` is needed for the abort itself: it holds where model, Salt or cloud are out of reach.
+    """
+    run_id = runs.abort(journal, name, who, reason=reason)
+    state = journal.state(run_id)
+    return run_id, offer_way_back(workplace, journal, run_id, who.name) if state.is_over else state
+
+
+def offer_way_back(workplace: Workplace, journal: Journal, run_id: str, by: str) -> RunState:
+    """Make and save the plan that takes an aborted run back, from the facts as they are, and put it on record."""
+    state = journal.state(run_id)
+    begun = [name for name, step in state.steps.items() if step.attempt]
+    plan, says = None, runs.tell_way_back(state)
+    try:
+        if begun and state.plan.cloud == workplace.cloud.name:
+            workplace.master.ensure_started()
+            facts = workplace.gather()
+            plan = plans.plan_way_back(workplace.cloud, facts, workplace.catalog, of=state.plan, begun=begun)
+            if plan is not None:
+                workplace.journal.save_plan(plan)
+                says = "; ".join(stage.title for stage in plan.stages if stage.steps)
+    except OperatorError as exc:
+        says = f"{says}. No plan for it can be made now: {exc.what}: {exc.because}. {exc.do}"
+    event = WayBackOffered(at=datetime.now(UTC), by=by, plan=plan.fingerprint if plan else None, says=says)
+    journal.append(run_id, event)
+    return journal.state(run_id)
 
 
 def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
@@ -108,8 +155,8 @@ def find_or_create_run(workplace: Workplace, name: str, by: str) -> str:
         return journal.find_run(name).id
     except NotFound:
         plan = journal.find_plan(name)
-    runs = [record.id for record in journal.runs() if record.fingerprint == plan.fingerprint]
-    unfinished = [run_id for run_id in runs if not journal.state(run_id).is_over]
+    made = [record.id for record in journal.runs() if record.fingerprint == plan.fingerprint]
+    unfinished = [run_id for run_id in made if not journal.state(run_id).is_over]
     if unfinished:
         return unfinished[-1]
     return journal.create_run(plan, by=by, undoes=_undone(workplace, plan))
@@ -142,21 +189,25 @@ def asker(workplace: Workplace, approve_as: str | None, *, wait: bool = False) -
     Where there is none, the run stops at its gate and is taken up again, unless it is to `wait` for `saltus approve`.
     """
     if approve_as:
-        return AutoApprover(approve_as)
-    return TerminalAsker(who_acts(workplace.journal)) if sys.stdin.isatty() else JournalAsker(waits=wait)
+        return AutoApprover(who_approves_unseen(workplace.journal, workplace.who, approve_as))
+    return TerminalAsker(workplace.who) if sys.stdin.isatty() else JournalAsker(waits=wait)
 
 
 def run_detached(
-    workplace: Workplace, name: str, *, approve_as: str | None, who: Person | None = None, token: str | None = None
+    workplace: Workplace, name: str, *, approve_as: str | None, who: Person | None = None
 ) -> tuple[str, int, Path]:
     """Run in a process of its own that outlives this terminal: (the run's id, its process id, the file of its output).
 
-    Its gates are answered with `saltus approve` or at the page. `who` asks for it, the person here if left out; the
-    process acts for the one whose `token` it gets.
+    Its gates are answered with `saltus approve` or at the page. `who` asks for it, the person here if left out, and the
+    process acts in that name.
     """
-    who = who or who_acts(workplace.journal)
+    who = who or workplace.who
     demand(workplace.journal, who, "operator", f"run {name}")
+    if approve_as:
+        who_approves_unseen(workplace.journal, who, approve_as)
     run_id = find_or_create_run(workplace, name, who.name)
+    workplace.journal.leases.refuse_if_held(run_id)
+    token = _token_for(workplace.journal, who, run_id)
     output = workplace.settings.runs / run_id / "output"
     output.parent.mkdir(parents=True, exist_ok=True)
     settings = workplace.settings
@@ -173,12 +224,19 @@ def run_detached(
     return run_id, process.pid, output
 
 
+def _token_for(journal: Journal, who: Person, run_id: str) -> str | None:
+    """Lets the process that runs in the background in once, in the name of who started it; None without an account."""
+    if who.role is None:
+        return None
+    return journal.accounts.new_token(who.name, lifetime=timedelta(minutes=5), label=f"to run {run_id}", once=True)
+
+
 def latest_run(workplace: Workplace) -> str:
-    runs = workplace.journal.runs()
-    if not runs:
+    made = workplace.journal.runs()
+    if not made:
         raise OperatorError(
             what="there is no run",
             because="no plan has been run with this journal",
             do="saltus plan control --to RELEASE",
         )
-    return runs[-1].id
+    return made[-1].id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from saltus.commands import upgrades
 from saltus.commands.workplace import Workplace
@@ -21,9 +20,15 @@ def starter(workplace: Workplace) -> Callable[[str, Person], None]:
     """Starts a runner in a process of its own, in the name of the person at the page."""
 
     def start(run: str, who: Person) -> None:
-        token = workplace.journal.accounts.new_token(
-            who.name, lifetime=timedelta(minutes=5), label=f"to run {run}", once=True
-        )
-        upgrades.run_detached(workplace, run, approve_as=None, who=who, token=token)
+        upgrades.run_detached(workplace, run, approve_as=None, who=who)
 
     return start
+
+
+def way_back_offerer(workplace: Workplace) -> Callable[[str, Person], None]:
+    """Makes the plan that takes an aborted run back."""
+
+    def offer(run: str, who: Person) -> None:
+        upgrades.offer_way_back(workplace, workplace.journal, run, who.name)
+
+    return offer

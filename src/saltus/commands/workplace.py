@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from saltus.commands.gathering import gather_facts
+from saltus.commands.identity import who_acts
 from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
 from saltus.fleet.decryption import Decryption
 from saltus.fleet.keys import MinionKeys
 from saltus.fleet.live import SaltFleet
 from saltus.fleet.master import Master, MasterSettings
+from saltus.journal.approvals import Person
 from saltus.journal.redactor import Redactor
 from saltus.journal.store import Journal
 from saltus.machines.images import ImageStore
@@ -26,7 +28,9 @@ from saltus.model.plain import plain_secrets
 from saltus.model.secrets import SecretStore, required_secrets
 from saltus.planner.facts import Facts
 from saltus.planner.plans import Catalog
+from saltus.runner.performer import Performers
 from saltus.runner.performers.ground import Ground
+from saltus.runner.performers.registry import performers
 from saltus.verify.computes import OpenStackComputes
 from saltus.verify.connection import Login, connect
 
@@ -64,6 +68,11 @@ class Workplace:
     @functools.cached_property
     def journal(self) -> Journal:
         return open_journal(self.settings, self.redactor)
+
+    @functools.cached_property
+    def who(self) -> Person:
+        """Who is at this command: asked once, since a one-time token lets in once. Raises NotAllowed."""
+        return who_acts(self.journal)
 
     @functools.cached_property
     def redactor(self) -> Redactor:
@@ -134,6 +143,10 @@ class Workplace:
         """What the pillar of that machine is computed for from now on."""
         known = self.cloud.machine(machine)
         self.keys.record(machine, {"node": known.node, "slot": known.slot, "release": release})
+
+    @functools.cached_property
+    def performers(self) -> Performers:
+        return performers(self.ground)
 
     @property
     def cloud_state(self) -> Path:

@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from saltus import __version__
 from saltus.errors import OperatorError
-from saltus.journal.migrate import HEAD, migrate
+from saltus.journal.migrate import HEAD, known_versions, migrate
 
 _BUSY_S = 30
 
@@ -50,7 +51,14 @@ class Database:
             else:
                 self._read = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
                 self._safe = self._quick = create_engine(url, pool_use_lifo=True)
-            if self._version() != HEAD:
+            version = self._version()
+            if version is not None and version not in known_versions():
+                raise JournalUnreachable(
+                    what=f"the journal {self.shown} is of a newer Saltus",
+                    because=f"its tables have the form {version}, and Saltus {__version__} knows them up to {HEAD}",
+                    do="install the newer Saltus here too: all who share a journal need it",
+                )
+            if version != HEAD:
                 with self.write() as connection:
                     if not self.is_sqlite:  # two that start at once: one migrates, the other finds it done
                         connection.execute(text("SELECT pg_advisory_xact_lock(5217)"))

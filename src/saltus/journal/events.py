@@ -253,6 +253,14 @@ class RunFinished(EventBase):
     reason: str = ""
 
 
+class WayBackOffered(EventBase):
+    """The run was given up. `plan` is the fingerprint of the plan that takes it back; none: `says` why."""
+
+    kind: Literal["way-back.offered"] = "way-back.offered"
+    plan: str | None
+    says: str
+
+
 GateAnswer = GateApproved | GateRejected
 
 Event = Annotated[
@@ -282,7 +290,8 @@ Event = Annotated[
     | WatchSummary
     | WatchFailed
     | NotificationFailed
-    | RunFinished,
+    | RunFinished
+    | WayBackOffered,
     Field(discriminator="kind"),
 ]
 

@@ -36,6 +36,7 @@ from saltus.journal.events import (
     StepProgress,
     StepSkipped,
     StepStarted,
+    WayBackOffered,
 )
 from saltus.plan.order import Block, GateAhead, walk
 from saltus.plan.plan import Gate, Plan, Step
@@ -115,6 +116,8 @@ class RunState:
     accepted: frozenset[str] = frozenset()
     """Differences that a person has seen and accepted."""
     undoes: str | None = None
+    way_back: WayBackOffered | None = None
+    """After an abort: the plan that takes back what the run has done, or why there is none."""
 
     def __post_init__(self) -> None:
         self.steps = {step.id: StepState() for step in self.plan.steps()}
@@ -199,6 +202,8 @@ class RunState:
             case RunFinished():
                 self._lose_sight_of_running_steps()
                 self.status, self.reason, self.ended_at = event.status, event.reason, event.at
+            case WayBackOffered():
+                self.way_back = event
             case _:  # progress of others, outages, refusals: nothing that a run turns on
                 pass
 

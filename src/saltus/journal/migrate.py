@@ -12,6 +12,11 @@ HEAD = "0002"
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
+def known_versions() -> list[str]:
+    """The forms of the tables that this version can take on, oldest first."""
+    return sorted(path.name.partition("_")[0] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
 def migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -112,19 +113,17 @@ class Journal:
         row = _the_one(rows, prefix, "plan", "saltus plan control --to RELEASE makes one")
         return self._plan(row.json, row.fingerprint)
 
-    def _plan(self, text: str, fingerprint: str) -> Plan:
-        try:
-            plan = Plan.from_json(text)
-        except ValidationError as exc:
-            raise _not_readable(f"the plan {fingerprint[:12]}", _format_in(text), exc) from exc
-        if plan.fingerprint != fingerprint:
+    def _plan(self, text: str, fingerprint: str, run: str | None = None) -> Plan:
+        if hashlib.sha256(text.encode()).hexdigest() != fingerprint:
             raise NotReadable(
                 what=f"the plan {fingerprint[:12]} is not what was saved",
-                because=f"its text now has the fingerprint {plan.short}: it was changed in the database, or this"
-                f" version of Saltus ({__version__}) writes plans differently",
+                because="its text has another fingerprint now: it was changed in the database",
                 do="plan again, and run the new plan; what was approved is what runs",
             )
-        return plan
+        try:
+            return Plan.as_saved(text)
+        except ValidationError as exc:
+            raise _not_readable(f"the plan {fingerprint[:12]}", _format_in(text), exc, self._ran_last(run)) from exc
 
     # -- runs
 
@@ -172,7 +171,11 @@ class Journal:
         return [_record(row) for row in rows]
 
     def plan_of(self, run: str) -> Plan:
-        return self.find_plan(self.find_run(run).fingerprint)
+        record = self.find_run(run)
+        with self.db.read() as connection:
+            query = select(tables.plans.c.json).filter_by(fingerprint=record.fingerprint)
+            text = connection.execute(query).scalar_one()
+        return self._plan(text, record.fingerprint, record.id)
 
     # -- events
 
@@ -223,7 +226,19 @@ class Journal:
         try:
             return parse_event(text)
         except ValidationError as exc:
-            raise _not_readable(f"event {seq} of the run {run}", _format_in(text), exc) from exc
+            what = f"event {seq} of the run {run}"
+            raise _not_readable(what, _format_in(text), exc, self._ran_last(run)) from exc
+
+    def _ran_last(self, run: str | None) -> str | None:
+        """The version of Saltus that took `run` up last, by its event as it stands, whatever else is in it."""
+        query = (
+            select(tables.events.c.json)
+            .where(tables.events.c.run == run, tables.events.c.kind.in_(("run.started", "run.resumed")))
+            .order_by(tables.events.c.seq.desc())
+        )
+        with self.db.read() as connection:
+            found = connection.execute(query).scalars().first()
+        return str(json.loads(found).get("saltus")) if found else None
 
     def follow(
         self, run: str, after_seq: int = 0, *, until: Callable[[], bool] = lambda: False, every_s: float = 0.3
@@ -277,15 +292,19 @@ def _format_in(text: str) -> object:
         return None
 
 
-def _not_readable(what: str, found: object, exc: ValidationError) -> NotReadable:
+def _not_readable(what: str, found: object, exc: ValidationError, ran_last: str | None) -> NotReadable:
     if isinstance(found, int) and found > FORMAT:
         because = f"it is of format {found}, and Saltus {__version__} reads formats up to {FORMAT}"
     else:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        because = f"Saltus {__version__} does not know what stands in it: {where}: {first['msg']}"
+        unknown = first["type"] == "union_tag_invalid"
+        what_is_wrong = f"there is no kind {first['ctx']['tag']}" if unknown else first["msg"]
+        because = f"Saltus {__version__} does not know what stands in it: {where}: {what_is_wrong}"
     return NotReadable(
         what=f"{what} cannot be read",
         because=because,
-        do="finish the run with the version of Saltus that began it (saltus log RUN names it), or plan again",
+        do=f"finish the run with Saltus {ran_last}, which ran it last; or plan again"
+        if ran_last
+        else "use the version of Saltus that made it; or plan again",
     )

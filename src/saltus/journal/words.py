@@ -31,6 +31,7 @@ from saltus.journal.events import (
     StepStarted,
     WatchFailed,
     WatchSummary,
+    WayBackOffered,
 )
 
 
@@ -95,5 +96,7 @@ def tell(event: Event) -> str:
             return f"outages are not measured: {event.because}"
         case NotificationFailed():
             return f"notification by {event.channel} failed: {event.because}"
+        case WayBackOffered():
+            return f"way back{f', plan {event.plan[:12]}' if event.plan else ''}: {event.says}"
         case RunFinished():
             return event.status + (f": {event.reason}" if event.reason else "")

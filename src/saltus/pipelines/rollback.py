@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from saltus.pipelines.control import BEFORE, FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
@@ -212,6 +214,20 @@ def accept(scene: Scene) -> Stage:
                 title=f"Remove the frozen backup on {scene.database}",
                 action=ForgetBackup(server=scene.database, label=FROZEN),
             ),
+        ),
+    )
+
+
+def clean_up(machines: Iterable[str]) -> Stage:
+    """The way back from before the window: what was created for the upgrade, and nothing uses yet, is removed."""
+    return Stage(
+        id="clean-up",
+        title="Remove what was created for the upgrade and nothing uses",
+        impact=Impact.NONE,
+        way_back="none: saltus plan control makes it anew",
+        steps=tuple(
+            Step(id=f"clean-up/destroy-{name}", title=f"Destroy {name}", action=DestroyMachine(machine=name), lane=name)
+            for name in machines
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -97,19 +98,37 @@ class Plan(BaseModel):
             if stage.gate:
                 yield stage.gate
 
+    @functools.cached_property
+    def canonical(self) -> str:
+        return self.model_dump_json(indent=1) + "\n"
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical text, in hex; `short` is what people type."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def short(self) -> str:
+        return self.fingerprint[:12]
+
     def to_json(self) -> str:
         """The canonical text: two equal plans give the same bytes."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.canonical
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         return cls.model_validate_json(text)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the canonical text, in hex; `short` is what people type."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+    @classmethod
+    def as_saved(cls, text: str) -> Plan:
+        """The plan of a text that an earlier Saltus wrote: it keeps that text, and with it the fingerprint that was
+        approved, although this version may write more fields."""
+        plan = cls.model_validate_json(text)
+        plan.__dict__["canonical"] = text
+        return plan
 
-    @property
-    def short(self) -> str:
-        return self.fingerprint[:12]
+    def __copy__(self) -> Plan:
+        copy = super().__copy__()
+        for kept in ("canonical", "fingerprint"):  # of this plan, not of a copy that is about to be changed
+            copy.__dict__.pop(kept, None)
+        return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,8 @@ from saltus.model.cloud import Cloud
 from saltus.pipelines import compute, control, deploy, rehearse, rollback
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
-from saltus.plan import Plan, Stage
+from saltus.plan import Impact, Plan, Stage
+from saltus.plan.actions import CheckWrites, CreateMachine
 from saltus.planner import refusals
 from saltus.planner.computes import ComputeRequest, control_machines, make_compute_scene, make_way_back
 from saltus.planner.facts import Facts, binding_facts
@@ -137,6 +138,31 @@ def plan_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, *, discard_write
             rollback.roll_back(scene, discard_writes=discard_writes),
             rollback.verify(scene),
         ),
+    )
+
+
+def plan_way_back(cloud: Cloud, facts: Facts, catalog: Catalog, *, of: Plan, begun: Collection[str]) -> Plan | None:
+    """The way back from where a run of the plan `of` was given up; `begun` are the steps that it began.
+
+    From its window it is the rollback; from before, what the run created and nothing uses is destroyed. None when there
+    is nothing to undo, or no plan can: then the stage's own words are all there is. Raises Refused.
+    """
+    started = [step for step in of.steps() if step.id in begun]
+    stages = [stage for stage in of.stages if any(step in stage.steps for step in started)]
+    if of.name in ("control", "rollback") and any(stage.impact is not Impact.NONE for stage in stages):
+        discard = any(isinstance(step.action, CheckWrites) and step.action.discard for step in of.steps())
+        return plan_rollback(cloud, facts, catalog, discard_writes=discard)
+    created = [step.action.machine for step in started if isinstance(step.action, CreateMachine)]
+    left = tuple(name for name in dict.fromkeys(created) if name in facts.machines)
+    if of.name not in ("control", "rehearse") or not left:
+        return None
+    return Plan(
+        name="clean-up",
+        cloud=of.cloud,
+        source=of.source,
+        target=of.target,
+        facts=binding_facts(facts),
+        stages=(rollback.clean_up(left),),
     )
 
 

@@ -75,12 +75,12 @@ class JournalAsker:
 
 
 class AutoApprover:
-    """`--approve-as NAME`: approves everything in that name, and the comment says that nobody looked."""
+    """`--approve-as`: approves everything in the name of `who`, and the comment says that nobody looked."""
 
     waits = True
 
-    def __init__(self, name: str) -> None:
-        self._who = Person(name, f"--approve-as, {this_person().origin}")
+    def __init__(self, who: Person | str) -> None:
+        self._who = who if isinstance(who, Person) else Person(who, f"--approve-as, {this_person().origin}")
         self._asked = False
 
     def ask(self, question: Question) -> None:

@@ -86,7 +86,11 @@ def _accept_drift(site: Site, asking: Asking, run: str, wish: Any) -> str:
 
 def _abort(site: Site, asking: Asking, run: str, wish: Any) -> str:
     runs.abort(site.journal, run, asking.who, reason=wish.reason, clock=site.clock)
-    return "It ends when its running step is done."
+    if not site.journal.state(run).is_over:
+        return "It ends when its running step is done."
+    if site.offer_way_back is not None:
+        site.offer_way_back(run, asking.who)
+    return f"It is aborted. Way back: {runs.show_status(site.journal, run).way_back}"
 
 
 def _retry(site: Site, asking: Asking, run: str, wish: Any) -> str:

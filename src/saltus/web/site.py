@@ -24,6 +24,8 @@ class Site:
     journal: Journal
     start: Starter | None = None
     """None: runs are started at the command line only, and the page says so."""
+    offer_way_back: Starter | None = None
+    """Called when the run of that id was aborted at the page: makes the plan that takes it back."""
     clock: Clock = field(default_factory=SystemClock)
     behind_tls: bool = False
     """The browser speaks TLS, to us or to a proxy: cookies are marked so, and the browser is told to insist on it."""

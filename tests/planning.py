@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from saltus.cli.upgrades import duration
+from saltus.commands.durations import duration
 from saltus.model import Cloud, read_cloud
 from saltus.plan import Plan
 from saltus.planner import plans

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,13 +17,14 @@ from saltus.commands import runs
 from saltus.journal.approvals import Person
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
+from saltus.runner.performer import StepContext
 
 
 def scenes(journal: Journal) -> dict[str, str]:
     """{name: address} of every page, in runs that have come to where the page has something to show."""
     bob = Person("bob", role="approver")
     done = journal.create_run(make_plan(), by="ann")
-    pace = Worker(pace=lambda context: 0.25 if context.step.id.startswith("real-upgrade/") else 0.02)
+    pace = Worker(pace=_pace)
     while run_here(journal, done, pace) == "waiting":
         runs.approve(journal, done, bob, comment="the lists are equal")
     waits = journal.create_run(make_plan(expires_after=timedelta(hours=2)), by="ann")
@@ -42,13 +42,23 @@ def scenes(journal: Journal) -> dict[str, str]:
         "evidence": f"/runs/{done}/evidence",
         "outages": f"/runs/{done}/outages",
         "fleet": f"/runs/{fleet}/fleet",
+        "plans": "/plans",
+        "plan": f"/plans/{journal.find_run(done).fingerprint}",
+        "accounts": "/accounts",
+        "catalogue": "/catalog?older=zed&newer=epoxy",
+        "model": "/model",
+        "log": f"/runs/{done}/log",
         "audit": f"/runs/{done}/audit",
         "report": f"/runs/{done}/report.html",
-        **VIEWS,
     }
 
 
-VIEWS: Mapping[str, str] = {}
+def _pace(context: StepContext) -> float:
+    """Seconds, so that the picture of a window looks like one."""
+    stage, _, name = context.step.id.partition("/")
+    if name.startswith("db_sync-"):
+        return 0.5 + 0.13 * (len(name) % 5) + (0.2 if stage == "real-upgrade" else 0.0)
+    return 0.7 if stage == "real-upgrade" else 0.02
 
 
 def main(directory: str, *wanted: str) -> None:

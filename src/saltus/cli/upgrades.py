@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command
+from saltus.commands.durations import duration
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
 
@@ -250,19 +249,6 @@ def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
     }.get(state.status)
     if following:
         print(f"next: {following}", file=sys.stderr)
-
-
-def duration(text: str) -> timedelta:
-    """`90m`, `2h`, `1d`, `45s` as a timedelta."""
-    from saltus.errors import OperatorError
-
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
-    if not found:
-        raise OperatorError(
-            what=f"{text!r} is no duration", because="a duration is a number and s, m, h or d", do="say 90m, 2h or 1d"
-        )
-    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
 
 
 def _add_discard(parser: argparse.ArgumentParser) -> None:

@@ -160,6 +160,7 @@ def run_detached(
     who = who or who_acts(workplace.journal)
     demand(workplace.journal, who, "operator", f"run {name}")
     run_id = find_or_create_run(workplace, name, who.name)
+    workplace.journal.leases.refuse_if_held(run_id)
     output = workplace.settings.runs / run_id / "output"
     output.parent.mkdir(parents=True, exist_ok=True)
     settings = workplace.settings

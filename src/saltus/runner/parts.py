@@ -8,7 +8,7 @@ from saltus.journal.leases import WHOLE_CLOUD
 from saltus.plan.plan import Plan
 
 _NAMES_A_MACHINE = ("machine", "server", "to", "take", "host")
-_NAMES_MACHINES = ("machines", "hosts")
+_NAMES_MACHINES = ("nodes", "machines", "hosts")
 _ONE_MINION = re.compile(r"[\w.-]+")
 
 

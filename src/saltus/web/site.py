@@ -1,20 +1,34 @@
-"""What the pages stand on: the journal, the states of runs kept at hand, and what starts a runner."""
+"""What the pages stand on: the journal, the states of runs kept at hand, and the desk that plans and starts runners."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from saltus.commands.planning import PlanRequest
+from saltus.commands.toolboxes import Table
+from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
+from saltus.model.cloud import Cloud
 from saltus.plan import Plan
 from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
 
-Starter = Callable[[str, Person], None]
-"""Takes the run of that id up in a process of its own, in the name of the person who pressed the button."""
+
+class Desk(Protocol):
+    """What is done at the place where the page runs, with its model, its Salt, its files: `commands.web.Desk`."""
+
+    def make_plan(self, who: Person, request: PlanRequest) -> Plan: ...
+
+    def start(self, name: str, who: Person) -> str:
+        """Takes the run or plan of that name up in a process of its own, in the name of `who`; returns the run's id."""
+
+    def model(self) -> Cloud: ...
+
+    def toolboxes(self) -> Table: ...
 
 
 @dataclass
@@ -22,8 +36,8 @@ class Site:
     """One `saltus web`."""
 
     journal: Journal
-    start: Starter | None = None
-    """None: runs are started at the command line only, and the page says so."""
+    desk: Desk | None = None
+    """None: runs and plans are made at the command line only, and the page says so."""
     clock: Clock = field(default_factory=SystemClock)
     behind_tls: bool = False
     """The browser speaks TLS, to us or to a proxy: cookies are marked so, and the browser is told to insist on it."""
@@ -32,6 +46,12 @@ class Site:
         self.states = States(self.journal)
         self._durations: dict[str, dict[str, float]] = {}
         self._fleets: dict[str, Fleet] = {}
+
+    def demand_desk(self, what: str, instead: str) -> Desk:
+        """Raises OperatorError where this page has none; `instead` is the command that does it."""
+        if self.desk is None:
+            raise OperatorError(what=what, because="this page only reads the journal", do=instead)
+        return self.desk
 
     def earlier_durations(self, run: str, plan: Plan) -> dict[str, float]:
         """{step: seconds} of the runs of such a plan on this cloud that were made before this one."""

@@ -23,7 +23,7 @@ from saltus.plan import Plan
 from saltus.report.report import Report
 from saltus.web import accounts, plans, steering
 from saltus.web.access import site_of, who_asks
-from saltus.web.actions import Action
+from saltus.web.actions import Action, Wish
 from saltus.web.actions import Answer as Done
 from saltus.web.errors import Problem, not_valid
 from saltus.web.site import Site
@@ -235,32 +235,31 @@ _ERRORS = {
 
 def describe_api() -> dict[str, Any]:
     """The description, made of the same table and models that answer."""
-    schemas: dict[str, Any] = {}
+    shapes = _Shapes()
     paths: dict[str, Any] = {}
-    error = _schema(Error, schemas)
-    errors = {code: _response(about, error) for code, about in _ERRORS.items()}
+    errors = {code: _response(about, shapes.of(Error)) for code, about in _ERRORS.items()}
     for reading in READINGS:
         paths.setdefault(f"/api/v1{reading.path}", {})["get"] = {
             "summary": reading.about,
             "operationId": "get" + _words(reading.path),
             "parameters": [*_path_parameters(reading.path), *_query_parameters(reading.query)],
-            "responses": {"200": _response(reading.about, _schema(reading.answer, schemas)), **errors},
+            "responses": {"200": _response(reading.about, shapes.of(reading.answer)), **errors},
         }
     for action in ACTIONS:
-        body = _schema(action.wish, schemas, "validation")
+        body = {"application/json": {"schema": shapes.of(action.wish)}}
         paths.setdefault(f"/api/v1{action.path}", {})["post"] = {
             "summary": action.about,
             "operationId": "post" + _words(action.path),
             "parameters": _path_parameters(action.path),
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": {"200": _response("Done", _schema(Done, schemas)), **errors},
+            "requestBody": {"required": True, "content": body},
+            "responses": {"200": _response("Done", shapes.of(Done)), **errors},
         }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Saltus", "version": __version__, "description": "Runs, their evidence, and their buttons."},
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": shapes.all,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "saltus user token NAME"}},
         },
         "security": [{"token": []}],
@@ -271,16 +270,25 @@ def _words(path: str) -> str:
     return path.replace("{", "").replace("}", "").replace("/", "_")
 
 
-def _schema(
-    kind: type[Any], into: dict[str, Any], mode: Literal["validation", "serialization"] = "serialization"
-) -> dict[str, str]:
-    made = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}", mode=mode)
-    into.update(made.pop("$defs", {}))
-    into[kind.__name__] = made
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+class _Shapes:
+    """The schemas of everything that is sent either way, made together: two models of one name get two names."""
+
+    def __init__(self) -> None:
+        kinds: list[type[Any]] = [Error, Done, *(r.answer for r in READINGS), *(a.wish for a in ACTIONS)]
+        asked = [(str(kind), _mode(kind), TypeAdapter(kind)) for kind in dict.fromkeys(kinds)]
+        made, whole = TypeAdapter.json_schemas(asked, ref_template="#/components/schemas/{model}")
+        self.all: dict[str, Any] = whole.get("$defs", {})
+        self._refs = {name: schema for (name, _), schema in made.items()}
+
+    def of(self, kind: type[Any]) -> dict[str, Any]:
+        return self._refs[str(kind)]
 
 
-def _response(about: str, schema: dict[str, str]) -> dict[str, Any]:
+def _mode(kind: type[Any]) -> Literal["validation", "serialization"]:
+    return "validation" if issubclass(kind, Wish) else "serialization"
+
+
+def _response(about: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": about, "content": {"application/json": {"schema": schema}}}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -180,10 +180,15 @@ def _line(journal: Journal, run: str, state: RunState) -> RunLine:
         status=status,
         done=sum(step.is_over for step in state.steps.values()),
         steps=len(state.steps),
-        now=f"gate {waiting.id}" if waiting and not state.is_over else ", ".join(running),
+        now=f"gate {waiting.id}" if waiting and not state.is_over else _few(running),
         started_by=record.created_by,
         created_at=record.created_at,
     )
+
+
+def _few(steps: Sequence[str]) -> str:
+    """A fleet runs hundreds at a time: three of them, and how many more."""
+    return ", ".join(steps[:3]) + (f" and {len(steps) - 3} more" if len(steps) > 3 else "")
 
 
 def read_log(journal: Journal, run: str, step: str | None = None, *, after_seq: int = 0) -> list[LogLine]:

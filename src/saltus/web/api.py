@@ -15,7 +15,6 @@ from starlette.responses import Response
 from saltus import __version__
 from saltus.commands import catalog, clouds, runs, users
 from saltus.commands.catalog import Table
-from saltus.commands.reporting import report_of
 from saltus.journal.accounts import Account, Token
 from saltus.journal.store import PlanRecord
 from saltus.model.cloud import Cloud
@@ -182,9 +181,7 @@ READINGS = (
         lambda site, r: Audit.model_validate(runs.audit_record(site.journal, _named(site, r))),
         "The whole record: every event as it stands in the journal",
     ),
-    Reading(
-        "/runs/{run}/report", Report, lambda site, r: report_of(site.journal, _named(site, r)), "What the run came to"
-    ),
+    Reading("/runs/{run}/report", Report, lambda site, r: site.report(_named(site, r)), "What the run came to"),
     Reading("/plans", Plans, lambda site, _: Plans(plans=site.journal.plans()), "All plans that were made"),
     Reading("/plans/{plan}", Plan, lambda site, r: site.journal.find_plan(r.path_params["plan"]), "One plan"),
     Reading("/accounts", Accounts, lambda site, _: Accounts(accounts=site.journal.accounts.all()), "The accounts"),

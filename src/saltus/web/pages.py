@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse, Response
 
 from saltus.commands import clouds as cloud_verbs
 from saltus.commands import runs as verbs
-from saltus.commands.reporting import report_of
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound
@@ -50,7 +49,7 @@ def run(request: Request) -> Response:
     with site.states.at(name) as state:
         view = RunView(site, asking, name, state)
         values: dict[str, Any] = {"head": view.head(), "gate": view.gate(), "stages": view.stages(), "seq": state.seq}
-    values["found"] = report_of(site.journal, name) if values["gate"] else None
+    values["found"] = site.report(name) if values["gate"] else None
     return render(request, "run.html.j2", asking=asking, said=request.query_params.get("said", ""), **values)
 
 
@@ -93,7 +92,7 @@ def step(request: Request) -> Response:
 
 def evidence(request: Request) -> Response:
     asking, site, name = _named(request)
-    return render(request, "evidence-page.html.j2", asking=asking, report=report_of(site.journal, name))
+    return render(request, "evidence-page.html.j2", asking=asking, report=site.report(name))
 
 
 def fleet(request: Request) -> Response:
@@ -127,7 +126,7 @@ def _on(machine: str, step: StepView, state: RunState) -> StepView:
 
 def outages(request: Request) -> Response:
     asking, site, name = _named(request)
-    seq, report = site.states.now(name).seq, report_of(site.journal, name)
+    seq, report = site.states.now(name).seq, site.report(name)
     chart = Markup(outage_chart(report, now=site.clock.now()))
     return render(
         request, "outages.html.j2", asking=asking, report=report, chart=chart, told=describe(report),
@@ -167,7 +166,7 @@ def audit_json(request: Request) -> Response:
 
 def report(request: Request) -> Response:
     _, site, name = _named(request)
-    html = render_html(report_of(site.journal, name), now=site.clock.now())
+    html = render_html(site.report(name), now=site.clock.now())
     policy = f"default-src 'none'; style-src '{style_hash()}'; frame-ancestors 'none'; base-uri 'none'"
     headers = {"Content-Security-Policy": policy}
     if "save" in request.query_params:
@@ -177,7 +176,7 @@ def report(request: Request) -> Response:
 
 def report_markdown(request: Request) -> Response:
     _, site, name = _named(request)
-    return _file(render_text(report_of(site.journal, name)), "text/markdown", f"report-{name}.md")
+    return _file(render_text(site.report(name)), "text/markdown", f"report-{name}.md")
 
 
 def _named(request: Request) -> tuple[Asking, Site, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from saltus.commands.planning import PlanRequest
+from saltus.commands.reporting import report_of
 from saltus.commands.toolboxes import Table
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
@@ -13,6 +14,7 @@ from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
 from saltus.model.cloud import Cloud
 from saltus.plan import Plan
+from saltus.report.report import Report
 from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
@@ -59,6 +61,9 @@ class Site:
             found = last_durations(self.journal, plan_name=plan.name, cloud=plan.cloud, before=run)
             self._durations[run] = found
         return self._durations[run]
+
+    def report(self, run: str) -> Report:
+        return report_of(self.journal, run, last_s=self.earlier_durations(run, self.states.now(run).plan))
 
     def fleet(self, run: str, plan: Plan) -> Fleet:
         """{machine: ids of the steps that name it}: of a plan of thousands of steps, worth keeping."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from saltus.cli.upgrades import duration
+from saltus.commands.durations import duration
 from saltus.model import Cloud, read_cloud
 from saltus.plan import Plan
 from saltus.planner import plans

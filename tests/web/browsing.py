@@ -43,7 +43,7 @@ class Server:
                 str(self._directory / "journal.key"), str(self._port)]  # fmt: skip
         output = (self._directory / "output").open("ab")
         self._process = subprocess.Popen(argv, cwd=here, stdout=output, stderr=output, env={**os.environ})
-        for _ in range(300):
+        for _ in range(900):
             try:
                 urllib.request.urlopen(f"{self.url}/healthz", timeout=1)
                 return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browsing import PASSWORD, PEOPLE
-from page_cloud import Worker, make_plan, run_here
+from page_cloud import FakeDesk, Worker, make_plan, run_here
 from starlette.testclient import TestClient
 
 from saltus.journal.signatures import Signer
@@ -49,8 +49,8 @@ class Page:
 
 
 @pytest.fixture
-def page(journal: Journal) -> Page:
-    return Page(Site(journal))
+def page(journal: Journal, tmp_path: Path) -> Page:
+    return Page(Site(journal, FakeDesk(journal, tmp_path)))
 
 
 @pytest.fixture

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from saltus.commands.settings import shipped
+from saltus.commands.settings import Settings, shipped
+from saltus.commands.upgrades import find_or_create_run
+from saltus.commands.web import Desk
+from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
+from saltus.journal.approvals import Person
 from saltus.journal.events import (
     Evidence,
     OutageSeen,
@@ -20,6 +26,7 @@ from saltus.journal.events import (
     WatchSummary,
 )
 from saltus.journal.store import Journal
+from saltus.model.cloud import Cloud
 from saltus.model.load import read_cloud
 from saltus.plan import Impact, Plan, Stage, Step
 from saltus.plan.actions import (
@@ -59,8 +66,8 @@ APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 
 
 @functools.cache
-def make_plan(*, expires_after: timedelta | None = None) -> Plan:
-    """The control plane of the lab's small cloud, from zed to epoxy, with the facts of one just deployed."""
+def cloud_and_facts() -> tuple[Cloud, Facts, Catalog]:
+    """The lab's small cloud, just deployed on zed."""
     catalog = Catalog.load()
     releases, roles = catalog.releases.releases, catalog.roles.roles
     cloud = read_cloud(
@@ -79,8 +86,59 @@ def make_plan(*, expires_after: timedelta | None = None) -> Plan:
     known = {service.name for service in catalog.services.services}
     heads = [catalog.services.heads(name, "zed") for name in sorted(known & set(cloud.services))]
     schemas = {database: tuple(versions) for service in heads for database, versions in service.items()}
-    facts = Facts(machines=machines, schemas=schemas, database_bytes=1 << 28)
+    return cloud, Facts(machines=machines, schemas=schemas, database_bytes=1 << 28), catalog
+
+
+@functools.cache
+def make_plan(*, expires_after: timedelta | None = None) -> Plan:
+    """The control plane of that cloud, from zed to epoxy."""
+    cloud, facts, catalog = cloud_and_facts()
     return plans.plan_control(cloud, facts, catalog, target="epoxy", expires_after=expires_after)
+
+
+class _NoMaster:
+    def ensure_started(self) -> None:
+        """There is none to start."""
+
+
+class FakeWorkplace(Workplace):
+    """The place with the cloud of this module and no Salt: plans are made, or refused, by the real planner."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.cloud, _, self.catalog = cloud_and_facts()
+        self.master = _NoMaster()  # type: ignore[assignment]
+
+    def gather(self) -> Facts:
+        return cloud_and_facts()[1]
+
+
+class FakeDesk(Desk):
+    """The desk of `saltus web`; its runners are threads that walk the fake cloud."""
+
+    def __init__(self, journal: Journal, state: Path, *, pace_s: float = 0.0) -> None:
+        super().__init__(FakeWorkplace(Settings.from_options(state=str(state), model=None, journal=journal_url(state))))
+        self._journal, self._pace_s = journal, pace_s
+
+    def _workplace(self) -> Workplace:
+        place = FakeWorkplace(self._settings)
+        place.journal = self._journal
+        return place
+
+    def start(self, name: str, who: Person) -> str:
+        run = find_or_create_run(self._workplace(), name, who.name)
+        self._journal.leases.refuse_if_held(run)
+        worker = Worker(pace=lambda _: self._pace_s)
+        walk = threading.Thread(
+            target=run_here, args=(self._journal, run, worker, JournalAsker()), kwargs={"by": who.name}
+        )
+        walk.daemon = True
+        walk.start()
+        return run
+
+
+def journal_url(state: Path) -> str:
+    return f"sqlite:///{state}/journal.db"
 
 
 class Worker:

@@ -1,15 +1,18 @@
 """Pictures of every page, on the fake cloud: `python tests/web/pictures.py DIRECTORY [PAGE ...]`.
 
-At 1440 and 390 pixels, light and dark: NAME-WIDTH-SCHEME.png.
+At 1440 and 390 pixels, light and dark: NAME-WIDTH-SCHEME.png. `pictures.py docs/images docs` makes those of docs/.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from browsing import PASSWORD, PEOPLE, Server, browser, log_in
 from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
@@ -18,13 +21,14 @@ from saltus.commands import runs
 from saltus.journal.approvals import Person
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
+from saltus.runner.performer import StepContext
 
 
 def scenes(journal: Journal) -> dict[str, str]:
     """{name: address} of every page, in runs that have come to where the page has something to show."""
     bob = Person("bob", role="approver")
     done = journal.create_run(make_plan(), by="ann")
-    pace = Worker(pace=lambda context: 0.25 if context.step.id.startswith("real-upgrade/") else 0.02)
+    pace = Worker(pace=_pace)
     while run_here(journal, done, pace) == "waiting":
         runs.approve(journal, done, bob, comment="the lists are equal")
     waits = journal.create_run(make_plan(expires_after=timedelta(hours=2)), by="ann")
@@ -42,13 +46,33 @@ def scenes(journal: Journal) -> dict[str, str]:
         "evidence": f"/runs/{done}/evidence",
         "outages": f"/runs/{done}/outages",
         "fleet": f"/runs/{fleet}/fleet",
+        "plans": "/plans",
+        "plan": f"/plans/{journal.find_run(done).fingerprint}",
+        "accounts": "/accounts",
+        "catalogue": "/catalog?older=zed&newer=epoxy",
+        "model": "/model",
+        "log": f"/runs/{done}/log",
         "audit": f"/runs/{done}/audit",
         "report": f"/runs/{done}/report.html",
-        **VIEWS,
     }
 
 
-VIEWS: Mapping[str, str] = {}
+def _pace(context: StepContext) -> float:
+    """Seconds, so that the picture of a window looks like one."""
+    stage, _, name = context.step.id.partition("/")
+    if name.startswith("db_sync-"):
+        return 0.5 + 0.13 * (len(name) % 5) + (0.2 if stage == "real-upgrade" else 0.0)
+    return 0.7 if stage == "real-upgrade" else 0.02
+
+
+OF_THE_DOCS = (
+    ("page-gate", "gate", 1440, 1000, "light"),
+    ("page-gate-phone", "gate", 390, 844, "dark"),
+    ("page-evidence", "evidence", 1440, 1000, "light"),
+    ("page-outages", "outages", 1440, 860, "light"),
+    ("page-fleet", "fleet", 1440, 900, "dark"),
+)
+"""(file, scene, width, height, scheme): what docs/ shows, as much of it as a window does."""
 
 
 def main(directory: str, *wanted: str) -> None:
@@ -62,20 +86,42 @@ def main(directory: str, *wanted: str) -> None:
             journal.accounts.set_password(name, PASSWORD)
         addresses = scenes(journal)
         server = Server(here)
-        for width in (1440, 390):
-            for scheme in ("light", "dark"):
-                size = {"width": width, "height": 900}
-                context = chromium.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1)
-                tab = context.new_page()
-                log_in(tab, server.url, "bob", PASSWORD)
-                for name, address in addresses.items():
-                    if not wanted or name in wanted:
-                        tab.goto(server.url + address)
-                        tab.wait_for_timeout(600)
+        if wanted == ("docs",):
+            for file, scene, *window in OF_THE_DOCS:
+                with _tab(chromium, server, *window) as tab:
+                    _open(tab, server.url + addresses[scene])
+                    tab.screenshot(path=out / f"{file}.png")
+        else:
+            for width, scheme in itertools.product((1440, 390), ("light", "dark")):
+                with _tab(chromium, server, width, 900, scheme) as tab:
+                    for name in wanted or addresses:
+                        _open(tab, server.url + addresses[name])
                         tab.screenshot(path=out / f"{name}-{width}-{scheme}.png", full_page=True)
-                context.close()
         server.stop(at_once=True)
         journal.close()
+
+
+@contextmanager
+def _tab(chromium: Any, server: Server, width: int, height: int, scheme: str) -> Iterator[Any]:
+    """A window in which bob has logged in."""
+    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    tab = context.new_page()
+    log_in(tab, server.url, "bob", PASSWORD)
+    tab.wait_for_url(f"{server.url}/")
+    yield tab
+    context.close()
+
+
+def _open(tab: Any, address: str) -> None:
+    tab.goto(address)
+    if address.endswith("/fleet"):
+        tab.locator('[data-node="cmp0663"]').click()
+    if address.endswith("/evidence"):
+        for summary in ("5 packages", "/etc/nova/nova.conf"):
+            tab.locator("summary", has_text=summary).first.click()
+        tab.locator("h2", has_text="Packages and configuration").scroll_into_view_if_needed()
+        tab.evaluate("scrollTo(0, document.querySelectorAll('section')[3].offsetTop - 16)")
+    tab.wait_for_timeout(900)
 
 
 if __name__ == "__main__":

@@ -91,18 +91,25 @@ def stayed(tab: Tab) -> bool:
     return bool(tab.evaluate("window.stayed === true"))
 
 
-def test_a_run_is_started_watched_approved_and_finished(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
-    run = journal.create_run(make_plan(expires_after=timedelta(hours=2)), by="ann")
+def test_a_run_is_planned_started_watched_approved_and_finished(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
     tab = tab_of("bob")
-    tab.goto(f"{server.url}/runs/{run}")
-    expect(state(tab)).to_have_text("created")
-    tab.get_by_role("button", name="Run", exact=True).click()
+    tab.goto(f"{server.url}/plans")
+    tab.get_by_label("To the release").first.select_option("epoxy")
+    tab.get_by_label("Gates expire after").fill("2h")
+    tab.get_by_role("button", name="Plan control").click()
+    expect(tab.locator("pre.plan")).to_contain_text("real-upgrade: Move the control plane to epoxy")
+    tab.get_by_role("button", name="Run it").click()
     gate = tab.get_by_role("region", name="The rehearsal on epoxy passed.")
     expect(gate).to_be_visible(timeout=60_000)
     mark(tab)
     expect(gate.locator("[data-until]")).to_contain_text(re.compile(r"1 h 59 m"))
     expect(gate).to_contain_text("nothing lost, nothing changed")
     expect(gate).to_contain_text("API down")
+    evidence = tab.get_by_role("region", name="Evidence")
+    expect(evidence).to_contain_text("9 databases")
+    evidence.get_by_text("Packages and configuration").click()
+    evidence.get_by_text("/etc/nova/nova.conf").click()
+    expect(evidence.locator(".diff .added").last).to_have_text("+disable_compute_service_check_for_ffu = true")
     expect(tab.locator("#rail-rehearse")).to_contain_text("waiting")
     tab.locator("#step-rehearse_2f_db_5f_sync-nova summary").first.click()
     expect(tab.locator("#step-rehearse_2f_db_5f_sync-nova .log")).to_contain_text("db_sync-nova done in")
@@ -206,7 +213,7 @@ def test_a_half_written_comment_survives_what_happens_meanwhile(tab_of, server: 
 
 
 PAGES = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/fleet",
-         "/nodes/ctl01-b", "/audit", "/report.html")  # fmt: skip
+         "/nodes/ctl01-b", "/audit", "/log", "/report.html")  # fmt: skip
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -226,6 +233,12 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
         "/",
         "/runs",
         "/login",
+        "/plans",
+        f"/plans/{journal.find_run(done).fingerprint}",
+        "/accounts",
+        "/catalog?older=zed&newer=epoxy",
+        "/catalog/epoxy",
+        "/model",
         f"/runs/{fails}",
         f"/runs/{waits}",
         *(f"/runs/{done}{page}" for page in PAGES),

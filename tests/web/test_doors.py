@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
 from datetime import timedelta
+from pathlib import Path
 
+import httpx2
 import pytest
 from browsing import PASSWORD
 from conftest import Page
@@ -12,7 +21,9 @@ from test_pages import csrf
 from saltus.commands import runs
 from saltus.errors import OperatorError
 from saltus.journal.accounts import Accounts
+from saltus.journal.connection import JournalUnreachable
 from saltus.journal.store import Journal
+from saltus.web.api import ACTIONS
 from saltus.web.serve import Door, serve
 from saltus.web.site import Site
 
@@ -162,3 +173,92 @@ def _stands(page: Page, run: str) -> tuple[object, ...]:
     state = page.site.journal.state(run)
     lines = [line.what for line in runs.audit(page.site.journal, run) if line.what != "gate.answer-refused"]
     return state.status, tuple(lines)
+
+
+def test_no_action_at_all_is_done_for_a_form_of_another_site(page: Page, waiting: str) -> None:
+    client, before = page.of("bob"), _stands(page, waiting)
+    fingerprint = page.site.journal.find_run(waiting).fingerprint
+    fields = {"kind": "accept", "name": "mallory", "role": "approver", "password": PASSWORD, "step": "a/b"}
+    for action in ACTIONS:
+        path = "/api/v1" + action.path.format(run=waiting, plan=fingerprint, name="eve", token="0")
+        forged = (
+            client.post(path, data=fields),
+            client.post(path, json=fields),
+            client.post(path, data=fields, headers={"origin": "https://evil.test"}),
+        )
+        assert [answer.status_code for answer in forged] == [403, 403, 403], action.path
+    assert _stands(page, waiting) == before
+    assert [account.name for account in page.site.journal.accounts.all()] == ["ann", "bob", "eve"]
+
+
+def test_a_journal_that_is_away_is_told_by_healthz(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise JournalUnreachable(what="the journal is away", because="the disk is gone", do="bring it back")
+
+    monkeypatch.setattr(page.site.journal.db, "read", away)
+    answer = page.client().get("/healthz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "journal unreachable"})
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """One of our own for 127.0.0.1, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    files = tmp_path / "page.pem", tmp_path / "page.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return files
+
+
+def test_saltus_web_speaks_tls_and_its_cookies_stay_there(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [sys.executable, "-m", "saltus", "--state", str(tmp_path / "state"), "web", "--port", str(port),
+            "--certificate", str(certificate[0]), "--key", str(certificate[1])]  # fmt: skip
+    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SALTUS_")}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as served:
+        try:
+            assert served.stdout is not None
+            token = served.stdout.readline().rpartition(" ")[2].strip()
+            assert token.startswith("saltus_"), "the first start prints a token for the first account"
+            with httpx2.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted) as client:
+                _until_it_answers(client)
+                assert client.get("/healthz").json() == {"status": "ok"}
+                answer = _log_in(client, "", token)
+                assert answer.status_code == 303
+                cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("__Host-saltus="))
+                assert {"Secure", "HttpOnly", "Path=/"} <= set(cookie.split("; "))
+                page = client.get("/")
+                assert "Log out" in page.text
+                assert page.headers["strict-transport-security"] == "max-age=31536000"
+                metrics = client.get("/metrics")
+                assert metrics.text.startswith("# HELP saltus_info")
+            with pytest.raises(httpx2.HTTPError):
+                httpx2.get(f"http://127.0.0.1:{port}/healthz")
+        finally:
+            served.terminate()
+
+
+def test_a_certificate_that_cannot_be_read_is_said_before_anything_is_served(tmp_path: Path) -> None:
+    files = ["--certificate", str(tmp_path / "none.pem"), "--key", str(tmp_path / "none.key")]
+    argv = [sys.executable, "-m", "saltus", "--state", str(tmp_path), "web", *files]
+    said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert "none.pem" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def _until_it_answers(client: httpx2.Client) -> None:
+    for _ in range(200):
+        try:
+            client.get("/healthz")
+            return
+        except httpx2.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError("it does not answer")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from conftest import Page
 from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
+from pydantic import JsonValue
 from sqlalchemy import text
 
 from saltus.commands import runs
 from saltus.commands.reporting import report_of
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
+from saltus.journal.events import Evidence, RunStarted, StepFinished, StepNoted, StepStarted
 from saltus.journal.store import Journal
 
 
@@ -31,7 +34,8 @@ def test_the_first_page_shows_each_cloud_and_what_comes_next(page: Page, waiting
 
 
 OF_A_RUN = ("", "/stages/rehearse", "/steps/rehearse/db_sync-nova", "/evidence", "/outages", "/fleet", "/nodes/ctl01-b",
-            "/nodes/ctl01-b?part", "/audit", "/audit.csv", "/audit.json", "/report.html")  # fmt: skip
+            "/nodes/ctl01-b?part", "/audit", "/audit.csv", "/audit.json", "/report.html", "/report.md",
+            "/log")  # fmt: skip
 
 
 @pytest.mark.parametrize("address", OF_A_RUN)
@@ -150,3 +154,39 @@ def test_a_machine_shows_its_own_steps_and_log_and_no_other(page: Page, waiting:
     assert "db_sync-nova done in" in html
     assert "check/facts" not in html
     assert client.get(f"/runs/{waiting}/nodes/nobody").status_code == 404
+
+
+def test_a_step_of_many_machines_fares_on_each_as_it_tells(page: Page, journal: Journal) -> None:
+    plan = fleet_plan(30)
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    step = next(step.id for step in plan.steps() if step.id.endswith("upgrade-cmp0011"))
+    journal.append(
+        run,
+        RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"),
+        StepStarted(at=now, by="ann", step=step, attempt=1),
+        StepNoted(at=now, by="ann", step=step, data={"node cmp0012": "of another"}),
+    )
+    html = page.of("eve").get(f"/runs/{run}/nodes/cmp0011").text
+    assert "of another" not in html
+    assert "is-running" in html
+    evidence: Evidence = {"worked": {"cmp0012": True}, "failed": {"cmp0011": "no space left on device"}}
+    journal.append(run, StepFinished(at=now, by="ann", step=step, summary="1 FAILED", seconds=2.0, evidence=evidence))
+    client = page.of("eve")
+    assert "no space left on device" in client.get(f"/runs/{run}/nodes/cmp0011").text
+    assert 'aria-label="cmp0011: failed"' in client.get(f"/runs/{run}/fleet").text
+
+
+def test_differences_that_a_step_has_folded_itself_are_shown_like_the_others(page: Page, journal: Journal) -> None:
+    plan = fleet_plan(12)
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    changes: list[JsonValue] = [
+        {"package": "nova-compute", "installed": "26.1", "candidate": "31.0", "what": "upgrade"},
+        {"package": "python3-six", "installed": "1.16", "candidate": None, "what": "remove"},
+    ]
+    step, evidence = next(plan.steps()).id, {"differences": [{"nodes": ["cmp0002", "cmp0001"], "changes": changes}]}
+    journal.append(
+        run,
+        StepFinished(at=now, by="ann", step=step, summary="", seconds=1.0, evidence=evidence),  # type: ignore[arg-type]
+    )
+    html = page.of("eve").get(f"/runs/{run}/evidence").text
+    assert "2 packages</strong> differ on cmp0001 and cmp0002" in html

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import timedelta
 
-from saltus.cli.upgrades import Planner, duration
+from saltus.cli.upgrades import Planner
+from saltus.commands.durations import duration
 
 
 class PlanCompute(Planner):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command
 from saltus.cli.runs import print_way_back
+from saltus.commands.durations import duration
 from saltus.errors import because_line
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
@@ -262,19 +261,6 @@ def print_end(run: str, state: RunState, *, again: str | None = None) -> None:
         print(f"next: {following}", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):
         print_way_back(state)
-
-
-def duration(text: str) -> timedelta:
-    """`90m`, `2h`, `1d`, `45s` as a timedelta."""
-    from saltus.errors import OperatorError
-
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
-    if not found:
-        raise OperatorError(
-            what=f"{text!r} is no duration", because="a duration is a number and s, m, h or d", do="say 90m, 2h or 1d"
-        )
-    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
 
 
 def _add_discard(parser: argparse.ArgumentParser) -> None:

@@ -120,8 +120,8 @@ class UserToken(_JournalMixin, Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.cli.upgrades import duration
         from saltus.commands import users
+        from saltus.commands.durations import duration
         from saltus.commands.identity import who_acts
 
         journal = self.journal()

@@ -26,7 +26,7 @@ class Web(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands.web import first_token, starter, way_back_offerer
+        from saltus.commands.web import Desk, first_token
         from saltus.commands.workplace import Workplace
         from saltus.web.serve import Door, check_door, serve
         from saltus.web.site import Site
@@ -36,12 +36,7 @@ class Web(Command):
         )
         check_door(door)
         workplace = Workplace(self.settings)
-        site = Site(
-            workplace.journal,
-            starter(workplace),
-            way_back_offerer(workplace),
-            behind_tls=door.behind_tls or door.certificate is not None,
-        )
+        site = Site(workplace.journal, Desk(workplace), behind_tls=door.behind_tls or door.certificate is not None)
         if token := first_token(workplace.journal):
             print(f"the first account is admin; this token lets in once, for a day: {token}", flush=True)
         print(f"serving {door.url}", file=sys.stderr, flush=True)

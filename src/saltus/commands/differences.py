@@ -1,6 +1,7 @@
 """What steps found to differ between machines, or made to, folded by equal nodes: many that are alike read as one.
 
-Any step may leave it, under the keys that `runner/performers/differences.py` describes.
+Any step may leave it: under the keys that `runner/performers/differences.py` describes, or folded already, as a list
+under `differences`, by a step that looked at many nodes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ def differences(state: RunState) -> tuple[Differences, ...]:
         files: dict[tuple[str, str], list[str]] = defaultdict(list)
         for step in stage.steps:
             evidence = state.steps[step.id].evidence
-            for node, changes in _mapping(evidence.get("packages")):
-                packages.setdefault(node, {}).update({change.name: change for change in _changes(changes)})
+            for node, found_there in _mapping(evidence.get("packages")):
+                packages.setdefault(node, {}).update({change.name: change for change in _changes(found_there)})
+            for node, changes in _folded_already(evidence.get("differences")):
+                packages.setdefault(node, {}).update({change.name: change for change in changes})
             for node, diffs in _mapping(evidence.get("files")):
                 for path, diff in _mapping(diffs):
                     files[path, str(diff)].append(node)
@@ -47,6 +50,26 @@ def _changes(found: object) -> Iterable[PackageChange]:
         if isinstance(versions, list | tuple) and len(versions) == 2:
             before, after = (None if version is None else str(version) for version in versions)
             yield PackageChange(name=name, before=before, after=after)
+
+
+def _folded_already(found: object) -> Iterable[tuple[str, list[PackageChange]]]:
+    """Of a step that looked at many nodes: `[{nodes, changes: [{package, installed, candidate, what}]}]`."""
+    for table in found if isinstance(found, list) else ():
+        fields = dict(_mapping(table))
+        nodes, rows = fields.get("nodes"), fields.get("changes")
+        if not isinstance(nodes, list) or not isinstance(rows, list):
+            continue
+        changes = []
+        for row in (dict(_mapping(row)) for row in rows):
+            before, after = row.get("installed"), None if row.get("what") == "remove" else row.get("candidate")
+            named = PackageChange(
+                name=str(row.get("package", "")),
+                before=str(before) if before else None,
+                after=str(after) if after else None,
+            )
+            changes.append(named)
+        for node in nodes:
+            yield str(node), changes
 
 
 def _mapping(found: object) -> Iterable[tuple[str, object]]:

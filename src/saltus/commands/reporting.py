@@ -43,8 +43,8 @@ def make_report(workplace: Workplace, run: str) -> Report:
     return report_of(workplace.journal, run)
 
 
-def report_of(journal: Journal, run: str) -> Report:
-    """The same, from the journal alone."""
+def report_of(journal: Journal, run: str, *, last_s: Mapping[str, float] | None = None) -> Report:
+    """The same, from the journal alone. `last_s` is for those who have at hand what the steps took in earlier runs."""
     record = journal.find_run(run)
     numbered = journal.read(record.id)
     genuine = journal.signer.genuine if journal.signer else None
@@ -52,7 +52,8 @@ def report_of(journal: Journal, run: str) -> Report:
     events = [event for _, event in numbered]
     plan = state.plan
     outages, totals = outages_of(events), {(e.target, e.what): e for e in events if isinstance(e, WatchSummary)}
-    last_s = last_durations(journal, plan_name=plan.name, cloud=plan.cloud, before=record.id)
+    if last_s is None:
+        last_s = last_durations(journal, plan_name=plan.name, cloud=plan.cloud, before=record.id)
     expected, is_watched = foreseen(state, last_s), bool(outages or totals)
     ended = state.ended_at
     return Report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from saltus.journal.events import (
     ResumeRequested,
     RetryRequested,
     RunFinished,
+    StepNoted,
     StepSkipped,
 )
 from saltus.journal.fold import RunState
@@ -188,10 +189,15 @@ def _line(journal: Journal, run: str, state: RunState) -> RunLine:
         status=status,
         done=sum(step.is_over for step in state.steps.values()),
         steps=len(state.steps),
-        now=f"gate {waiting.id}" if waiting and not state.is_over else ", ".join(running),
+        now=f"gate {waiting.id}" if waiting and not state.is_over else _few(running),
         started_by=record.created_by,
         created_at=record.created_at,
     )
+
+
+def _few(steps: Sequence[str]) -> str:
+    """A fleet runs hundreds at a time: three of them, and how many more."""
+    return ", ".join(steps[:3]) + (f" and {len(steps) - 3} more" if len(steps) > 3 else "")
 
 
 def read_log(journal: Journal, run: str, step: str | None = None, *, after_seq: int = 0) -> list[LogLine]:
@@ -199,10 +205,20 @@ def read_log(journal: Journal, run: str, step: str | None = None, *, after_seq: 
     return read_log_of(journal, run, None if step is None else [step], after_seq=after_seq)
 
 
-def read_log_of(journal: Journal, run: str, steps: Collection[str] | None, *, after_seq: int = 0) -> list[LogLine]:
-    """Every event of these steps in words, in the order in which they happened."""
+def read_log_of(
+    journal: Journal, run: str, steps: Collection[str] | None, *, after_seq: int = 0, machine: str | None = None
+) -> list[LogLine]:
+    """Every event of these steps in words, as they happened; with `machine`, without what they noted of others."""
     run = journal.find_run(run).id
-    return [log_line(seq, event) for seq, event in journal.read(run, after_seq, steps=steps)]
+    events = journal.read(run, after_seq, steps=steps)
+    return [log_line(seq, event) for seq, event in events if machine is None or _concerns(machine, event)]
+
+
+def _concerns(machine: str, event: Event) -> bool:
+    if not isinstance(event, StepNoted):
+        return True
+    of_machines = [key for key in event.data if key.startswith("node ")]
+    return not of_machines or f"node {machine}" in of_machines
 
 
 def follow(journal: Journal, run: str) -> Iterator[LogLine]:

@@ -1,13 +1,13 @@
-"""What `saltus web` needs of the rest: the first account, and runners started from the page."""
+"""What `saltus web` needs of the rest: the first account, plans made and runners started from the page, the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from saltus.commands import upgrades
+from saltus.commands import planning, toolboxes, upgrades
 from saltus.commands.workplace import Workplace
 from saltus.journal.approvals import Person
 from saltus.journal.store import Journal
+from saltus.model.cloud import Cloud
+from saltus.plan import Plan
 from saltus.runner.gates import this_person
 
 
@@ -16,19 +16,34 @@ def first_token(journal: Journal) -> str | None:
     return journal.accounts.first_token(by=this_person().name)
 
 
-def starter(workplace: Workplace) -> Callable[[str, Person], None]:
-    """Starts a runner in a process of its own, in the name of the person at the page."""
+class Desk:
+    """What the page asks of the place that it runs at, and that is more than reading the journal.
 
-    def start(run: str, who: Person) -> None:
-        upgrades.run_detached(workplace, run, approve_as=None, who=who)
+    Each question gets a workplace of its own: the model may have been changed since the last one.
+    """
 
-    return start
+    def __init__(self, workplace: Workplace) -> None:
+        self._settings, self._journal = workplace.settings, workplace.journal
 
+    def _workplace(self) -> Workplace:
+        fresh = Workplace(self._settings)
+        fresh.journal = self._journal
+        return fresh
 
-def way_back_offerer(workplace: Workplace) -> Callable[[str, Person], None]:
-    """Makes the plan that takes an aborted run back."""
+    def make_plan(self, who: Person, request: planning.PlanRequest) -> Plan:
+        return planning.make_plan(self._workplace(), who, request)
 
-    def offer(run: str, who: Person) -> None:
-        upgrades.offer_way_back(workplace, workplace.journal, run, who.name)
+    def start(self, name: str, who: Person) -> str:
+        """Start a runner of the run or plan `name` in a process of its own, in the name of `who`; the run's id."""
+        return upgrades.run_detached(self._workplace(), name, approve_as=None, who=who)[0]
 
-    return offer
+    def offer_way_back(self, run: str, who: Person) -> None:
+        """Make the plan that takes the aborted run back."""
+        upgrades.offer_way_back(self._workplace(), self._journal, run, who.name)
+
+    def model(self) -> Cloud:
+        """The model, checked. Raises ModelRefused with every mistake."""
+        return self._workplace().cloud
+
+    def toolboxes(self) -> toolboxes.Table:
+        return toolboxes.list_toolboxes(toolboxes.shelf(self._settings, None))

@@ -63,6 +63,14 @@ class RunRecord:
     undoes: str | None
 
 
+@dataclass(frozen=True)
+class PlanRecord:
+    fingerprint: str
+    name: str
+    cloud: str
+    saved_at: datetime
+
+
 class Journal:
     """Opens the journal at `url` and brings its tables up to date. Safe to share between threads."""
 
@@ -112,6 +120,13 @@ class Journal:
             ).all()
         row = _the_one(rows, prefix, "plan", "saltus plan control --to RELEASE makes one")
         return self._plan(row.json, row.fingerprint)
+
+    def plans(self) -> list[PlanRecord]:
+        """All that were saved, newest first."""
+        columns = (tables.plans.c.fingerprint, tables.plans.c.name, tables.plans.c.cloud, tables.plans.c.saved_at)
+        with self.db.read() as connection:
+            rows = connection.execute(select(*columns).order_by(tables.plans.c.saved_at.desc())).all()
+        return [PlanRecord(r.fingerprint, r.name, r.cloud, datetime.fromisoformat(r.saved_at)) for r in rows]
 
     def _plan(self, text: str, fingerprint: str, run: str | None = None) -> Plan:
         if hashlib.sha256(text.encode()).hexdigest() != fingerprint:

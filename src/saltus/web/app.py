@@ -16,9 +16,9 @@ from starlette.routing import Mount, Route
 
 from saltus.errors import OperatorError
 from saltus.report.html import page_style
-from saltus.web import api, login, metrics, pages
+from saltus.web import accounts, api, knowledge, login, metrics, pages, plans
 from saltus.web.access import Tries
-from saltus.web.actions import ACTIONS, act
+from saltus.web.actions import endpoint
 from saltus.web.errors import on_bug, on_http_exception, on_operator_error
 from saltus.web.headers import SafeHeaders
 from saltus.web.site import Site
@@ -48,7 +48,15 @@ def make_app(site: Site) -> Starlette:
             Route("/runs/{run}/audit.csv", pages.audit_csv),
             Route("/runs/{run}/audit.json", pages.audit_json),
             Route("/runs/{run}/report.html", pages.report),
+            Route("/runs/{run}/report.md", pages.report_markdown),
             Route("/runs/{run}/events", stream),
+            Route("/runs/{run}/log", pages.log),
+            Route("/plans", plans.plans),
+            Route("/plans/{plan}", plans.plan),
+            Route("/accounts", accounts.accounts),
+            Route("/catalog", knowledge.catalog),
+            Route("/catalog/{release}", knowledge.release),
+            Route("/model", knowledge.model),
             Route("/login", login.form, methods=["GET"]),
             Route("/login", login.login, methods=["POST"]),
             Route("/logout", login.logout, methods=["POST"]),
@@ -56,8 +64,8 @@ def make_app(site: Site) -> Starlette:
                 "/api/v1",
                 routes=[
                     Route("/openapi.json", api.openapi),
-                    *(Route(reading.path, api.endpoint(reading)) for reading in api.READINGS),
-                    *(Route(f"/runs/{{run}}/{verb}", act, methods=["POST"], name=verb) for verb in ACTIONS),
+                    *(Route(reading.path, api.endpoint(reading), methods=["GET"]) for reading in api.READINGS),
+                    *(Route(action.path, endpoint(action), methods=["POST"]) for action in api.ACTIONS),
                 ],
             ),
             Route("/healthz", metrics.healthz),

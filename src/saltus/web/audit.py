@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from saltus.commands.runs import AuditLine
+from saltus.commands.runs import AuditLine, LogLine
 from saltus.web.rendering import moment
 
 
@@ -17,6 +17,11 @@ def matching(lines: Iterable[AuditLine], words: str) -> list[AuditLine]:
 
 def _text(line: AuditLine) -> str:
     return " ".join((moment(line.at), line.by, line.what, line.text, line.origin, line.signature)).lower()
+
+
+def said(line: LogLine) -> str:
+    """A line of the log as it is searched."""
+    return " ".join((moment(line.at), line.by, line.kind, line.text)).lower()
 
 
 def to_csv(lines: Iterable[AuditLine], writer: Any) -> None:

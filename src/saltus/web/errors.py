@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from saltus.catalog.releases import UnknownRelease
 from saltus.commands.identity import NotAllowed
 from saltus.errors import OperatorError
 from saltus.journal.accounts import AccountRefused
@@ -26,6 +27,7 @@ _STATUS: tuple[tuple[type[OperatorError], int], ...] = (
     (NotAllowed, 403),
     (Forged, 403),
     (NotFound, 404),
+    (UnknownRelease, 404),
     (AnswerNotCounted, 409),
     (AccountRefused, 400),
     (TooManyTries, 429),

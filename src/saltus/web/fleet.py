@@ -14,6 +14,9 @@ from saltus.runner.parts import machines_of
 Fleet = Mapping[str, tuple[str, ...]]
 """{machine: ids of its steps, in the plan's order}"""
 
+NOTED = "node "
+"""Beginning of the notes by which a step of many machines tells, while it runs, on which of them it has worked."""
+
 STATES = ("failed", "unknown", "running", "begun", "pending", "skipped", "done")
 """Of a machine, the gravest first. `begun`: some of its steps are over, and none runs now."""
 
@@ -53,9 +56,29 @@ def _counted(name: str) -> list[tuple[int, str]]:
 
 
 def _node(run: str, name: str, steps: list[StepState]) -> NodeView:
-    count = Counter(step.status for step in steps)
-    done = sum(step.is_over for step in steps)
+    count = Counter(status_on(name, step) for step in steps)
+    done = count["done"] + count["skipped"]
     status: str = next((status for status in ("failed", "unknown", "running") if count[status]), "")
     if not status:
         status = "pending" if not done else "begun" if done < len(steps) else "done" if count["done"] else "skipped"
     return NodeView(run, name, status, done, len(steps))
+
+
+def status_on(machine: str, step: StepState) -> str:
+    """How `step` fares on one of its machines: a step of many tells node by node what worked and what failed."""
+    for told, status in (("failed", "failed"), ("skipped", "skipped"), ("worked", "done")):
+        found = step.evidence.get(told)
+        if isinstance(found, Mapping) and machine in found:
+            return status
+    if step.status in ("running", "unknown", "failed") and f"{NOTED}{machine}" in step.notes:
+        return "done"
+    return step.status
+
+
+def said_on(machine: str, step: StepState) -> str:
+    """What the step says of that machine; empty where it says nothing of single ones."""
+    for told in ("failed", "skipped"):
+        found = step.evidence.get(told)
+        if isinstance(found, Mapping) and machine in found:
+            return str(found[machine])
+    return ""

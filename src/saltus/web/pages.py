@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -13,21 +14,22 @@ from starlette.responses import HTMLResponse, Response
 
 from saltus.commands import clouds as cloud_verbs
 from saltus.commands import runs as verbs
-from saltus.commands.reporting import report_of
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound
 from saltus.plan import Stage, Step
 from saltus.report.chart import describe, outage_chart, watched_rows
 from saltus.report.html import render_html, style_hash
+from saltus.report.text import render as render_text
 from saltus.web.access import Asking, site_of, who_asks
-from saltus.web.audit import matching, to_csv
-from saltus.web.fleet import FleetView
+from saltus.web.audit import matching, said, to_csv
+from saltus.web.fleet import FleetView, said_on, status_on
 from saltus.web.rendering import render
 from saltus.web.site import Site
-from saltus.web.views import RunView
+from saltus.web.views import RunView, StepView
 
 PAGE_STEPS = 200
+LOG_LINES = 1000
 
 
 def clouds(request: Request) -> Response:
@@ -47,7 +49,7 @@ def run(request: Request) -> Response:
     with site.states.at(name) as state:
         view = RunView(site, asking, name, state)
         values: dict[str, Any] = {"head": view.head(), "gate": view.gate(), "stages": view.stages(), "seq": state.seq}
-    values["found"] = report_of(site.journal, name) if values["gate"] else None
+    values["found"] = site.report(name) if values["gate"] else None
     return render(request, "run.html.j2", asking=asking, said=request.query_params.get("said", ""), **values)
 
 
@@ -90,7 +92,7 @@ def step(request: Request) -> Response:
 
 def evidence(request: Request) -> Response:
     asking, site, name = _named(request)
-    return render(request, "evidence-page.html.j2", asking=asking, report=report_of(site.journal, name))
+    return render(request, "evidence-page.html.j2", asking=asking, report=site.report(name))
 
 
 def fleet(request: Request) -> Response:
@@ -109,16 +111,22 @@ def node(request: Request) -> Response:
         if ids is None:
             raise _not_in_plan(f"machine {wanted}")
         view = RunView(site, asking, name, state)
-        steps = [view.step(step) for step in state.plan.steps() if step.id in ids]
+        steps = [_on(wanted, view.step(step), state) for step in state.plan.steps() if step.id in ids]
         found = FleetView(name, state, {wanted: ids}).nodes[0]
-    log = verbs.read_log_of(site.journal, name, ids)[-200:]
+    log = verbs.read_log_of(site.journal, name, ids, machine=wanted)[-200:]
     template = "node-part.html.j2" if "part" in request.query_params else "node.html.j2"
     return render(request, template, asking=asking, node=found, steps=steps, log=log)
 
 
+def _on(machine: str, step: StepView, state: RunState) -> StepView:
+    """The step as it fares on this one of its machines."""
+    stands = state.steps[step.id]
+    return replace(step, status=status_on(machine, stands), said=said_on(machine, stands) or step.said)
+
+
 def outages(request: Request) -> Response:
     asking, site, name = _named(request)
-    seq, report = site.states.now(name).seq, report_of(site.journal, name)
+    seq, report = site.states.now(name).seq, site.report(name)
     chart = Markup(outage_chart(report, now=site.clock.now()))
     return render(
         request, "outages.html.j2", asking=asking, report=report, chart=chart, told=describe(report),
@@ -131,6 +139,15 @@ def audit(request: Request) -> Response:
     words = request.query_params.get("q", "")
     lines = matching(verbs.audit(site.journal, name), words)
     return render(request, "audit.html.j2", asking=asking, run=name, lines=lines, words=words)
+
+
+def log(request: Request) -> Response:
+    """Everything that happened, searched: what `saltus log RUN` prints."""
+    asking, site, name = _named(request)
+    words = request.query_params.get("q", "")
+    lines = [line for line in verbs.read_log(site.journal, name) if all(w in said(line) for w in words.lower().split())]
+    shown = lines[-LOG_LINES:]
+    return render(request, "log.html.j2", asking=asking, run=name, lines=shown, words=words, found=len(lines))
 
 
 def audit_csv(request: Request) -> Response:
@@ -149,12 +166,17 @@ def audit_json(request: Request) -> Response:
 
 def report(request: Request) -> Response:
     _, site, name = _named(request)
-    html = render_html(report_of(site.journal, name), now=site.clock.now())
+    html = render_html(site.report(name), now=site.clock.now())
     policy = f"default-src 'none'; style-src '{style_hash()}'; frame-ancestors 'none'; base-uri 'none'"
     headers = {"Content-Security-Policy": policy}
     if "save" in request.query_params:
         headers["Content-Disposition"] = f'attachment; filename="report-{name}.html"'
     return HTMLResponse(html, headers=headers)
+
+
+def report_markdown(request: Request) -> Response:
+    _, site, name = _named(request)
+    return _file(render_text(site.report(name)), "text/markdown", f"report-{name}.md")
 
 
 def _named(request: Request) -> tuple[Asking, Site, str]:

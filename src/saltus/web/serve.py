@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +38,22 @@ class Door:
 
 
 def check_door(door: Door) -> None:
-    """Refuses to send sessions over a network in the clear."""
+    """Refuses to send sessions over a network in the clear, and a certificate that cannot be used."""
     if not door.is_safe:
         raise OperatorError(
             what=f"the page is not served on {door.host}",
             because="sessions and passwords would cross the network in the clear",
             do="give --certificate and --key, or listen on 127.0.0.1 behind a proxy with TLS and say --behind-tls",
         )
+    if door.certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(door.certificate, door.key)
+        except (OSError, ssl.SSLError) as exc:
+            raise OperatorError(
+                what=f"the certificate {door.certificate} cannot be used",
+                because=str(exc),
+                do="name a file of PEM with --certificate, and with --key the key that belongs to it",
+            ) from exc
 
 
 def serve(site: Site, door: Door) -> None:

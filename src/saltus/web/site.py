@@ -1,20 +1,39 @@
-"""What the pages stand on: the journal, the states of runs kept at hand, and what starts a runner."""
+"""What the pages stand on: the journal, the states of runs kept at hand, and the desk that plans and starts runners."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from saltus.commands.planning import PlanRequest
+from saltus.commands.reporting import report_of
+from saltus.commands.toolboxes import Table
+from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.history import last_durations
 from saltus.journal.store import Journal
+from saltus.model.cloud import Cloud
 from saltus.plan import Plan
+from saltus.report.report import Report
 from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
 
-Starter = Callable[[str, Person], None]
-"""Takes the run of that id up in a process of its own, in the name of the person who pressed the button."""
+
+class Desk(Protocol):
+    """What is done at the place where the page runs, with its model, its Salt, its files: `commands.web.Desk`."""
+
+    def make_plan(self, who: Person, request: PlanRequest) -> Plan: ...
+
+    def start(self, name: str, who: Person) -> str:
+        """Takes the run or plan of that name up in a process of its own, in the name of `who`; returns the run's id."""
+
+    def offer_way_back(self, run: str, who: Person) -> None:
+        """Makes the plan that takes the aborted run back."""
+
+    def model(self) -> Cloud: ...
+
+    def toolboxes(self) -> Table: ...
 
 
 @dataclass
@@ -22,10 +41,8 @@ class Site:
     """One `saltus web`."""
 
     journal: Journal
-    start: Starter | None = None
-    """None: runs are started at the command line only, and the page says so."""
-    offer_way_back: Starter | None = None
-    """Called when the run of that id was aborted at the page: makes the plan that takes it back."""
+    desk: Desk | None = None
+    """None: runs and plans are made at the command line only, and the page says so."""
     clock: Clock = field(default_factory=SystemClock)
     behind_tls: bool = False
     """The browser speaks TLS, to us or to a proxy: cookies are marked so, and the browser is told to insist on it."""
@@ -35,12 +52,21 @@ class Site:
         self._durations: dict[str, dict[str, float]] = {}
         self._fleets: dict[str, Fleet] = {}
 
+    def demand_desk(self, what: str, instead: str) -> Desk:
+        """Raises OperatorError where this page has none; `instead` is the command that does it."""
+        if self.desk is None:
+            raise OperatorError(what=what, because="this page only reads the journal", do=instead)
+        return self.desk
+
     def earlier_durations(self, run: str, plan: Plan) -> dict[str, float]:
         """{step: seconds} of the runs of such a plan on this cloud that were made before this one."""
         if run not in self._durations:
             found = last_durations(self.journal, plan_name=plan.name, cloud=plan.cloud, before=run)
             self._durations[run] = found
         return self._durations[run]
+
+    def report(self, run: str) -> Report:
+        return report_of(self.journal, run, last_s=self.earlier_durations(run, self.states.now(run).plan))
 
     def fleet(self, run: str, plan: Plan) -> Fleet:
         """{machine: ids of the steps that name it}: of a plan of thousands of steps, worth keeping."""

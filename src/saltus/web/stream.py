@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from saltus.commands.reporting import report_of
 from saltus.errors import OperatorError
 from saltus.journal.events import Event
 from saltus.plan import Stage
@@ -103,7 +102,7 @@ class _RunDesk:
         asked = gate.asking if gate else ""
         if asked != self._asked:  # what lies before a gate does not change while it waits
             self._asked = asked
-            found = report_of(self._site.journal, self._run) if gate else None
+            found = self._site.report(self._run) if gate else None
             parts["gate-evidence"] = fragment("parts.html.j2", "gate_evidence", found)
         new = {name: html for name, html in parts.items() if self._sent.get(name) != html}
         self._sent |= new
@@ -140,7 +139,7 @@ class _OutageDesk:
         self._is_due = self._is_due or self._is_away or any(event.kind in _DRAWN for _, event in events)
         if not self._is_due or time.monotonic() - self._drawn_at < _CHART_S:
             return ""
-        report = report_of(self._site.journal, self._run)
+        report = self._site.report(self._run)
         self._is_away = any(outage.seconds is None for outage in report.outages) and report.seconds is None
         self._drawn_at, self._is_due = time.monotonic(), False
         chart = Markup(outage_chart(report, now=self._site.clock.now()))

@@ -142,7 +142,7 @@ class RunView:
             abort_asked=state.abort_requested or "" if not state.is_over else "",
             may_operate=self._asking.may(self._site, "operator"),
             verbs=tuple(self._verbs()),
-            can_start=self._site.start is not None,
+            can_start=self._site.desk is not None,
         )
 
     def _verbs(self) -> Iterable[str]:

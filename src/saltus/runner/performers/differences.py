@@ -28,6 +28,9 @@ class MachineComparer:
     ground: Ground
 
     def perform(self, action: CompareMachines, context: StepContext) -> Outcome:
+        self.ground.fleet.sync_modules(
+            [action.before, action.after]
+        )  # an old machine may have those of an older Saltus
         packages = [self.ground.call(context, name, "saltus_node.packages") for name in (action.before, action.after)]
         files = [self._files(context, name) for name in (action.before, action.after)]
         changed, written = package_differences(*packages), file_differences(*files)

@@ -143,7 +143,7 @@ class PackageUpgrader:
                 tally,
                 alike,
                 "saltus_packages.upgrade",
-                f"{context.run} {context.attempt}",
+                context.run,
                 action.suite,
                 packages,
                 list(action.held),

@@ -335,7 +335,7 @@ def _begin(label, suite, packages, held, whole, exit_file):
     script = HOME / "upgrade.sh"
     lines = [
         "#!/bin/sh",
-        f"echo $$ >{HOME}/pid",
+        f"echo $$ >{HOME}/pid.new && mv {HOME}/pid.new {HOME}/pid",
         *(f"export {name}={_quoted(value)}" for name, value in UNATTENDED.items()),
         f"exec >{HOME}/log 2>&1",
         "{",

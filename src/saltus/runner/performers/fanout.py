@@ -128,7 +128,7 @@ def fan_out(
         stop_if_cancelled(context)
         lost = _one_job(ground, context, tally, waiting, function, args, kwargs, timeout_s, digest)
         failures.update(node for node in waiting if node in tally.failed)
-        losses.update(lost)
+        losses.update(lost.keys())
         back = [node for node in _come_back(ground, context, lost) if losses[node] <= LOST_TIMES]
         tally.failed |= {node: why for node, why in lost.items() if node not in back}
         waiting = [n for n in waiting if n in back or (n in tally.failed and n not in lost and failures[n] <= retries)]

@@ -281,8 +281,8 @@ def _label_file():
 def upgrade(label, suite, packages=(), held=(), whole=True, timeout=5400):
     """Upgrade to `suite` and wait until it is done -> {"seconds", "changed", "set_aside"}. Raises with apt's last words.
 
-    `label` names this attempt: asked again with it, the one that runs is waited for and one that has ended well is
-    told, not done again. `set_aside` are configuration files of packages that were put beside ours.
+    `label` names the run: asked again by it, an upgrade that is at work is waited for, one that has ended well is told
+    and not done again, and one that has failed is begun anew. `set_aside` are configuration files of packages that were put beside ours.
     """
     HOME.mkdir(parents=True, exist_ok=True)
     state = json.loads(_label_file().read_text()) if _label_file().exists() else {}
@@ -303,13 +303,13 @@ def upgrade(label, suite, packages=(), held=(), whole=True, timeout=5400):
     return {
         "seconds": round(exit_file.stat().st_mtime - state["began"], 1),
         "changed": sum(before.get(name) != now.get(name) for name in {*before, *now}),
-        "set_aside": sorted(
-            str(path)
-            for pattern in ("*.dpkg-dist", "*.dpkg-new", "*.ucf-dist")
-            for path in pathlib.Path("/etc").rglob(pattern)
-            if path.stat().st_mtime > state["began"]
-        ),
+        "set_aside": sorted(set(_set_aside()) - set(state["set_aside"])),
     }
+
+
+def _set_aside():
+    """The packages' own configuration files that stand beside ours."""
+    return [str(p) for glob in ("*.dpkg-dist", "*.dpkg-new", "*.ucf-dist") for p in pathlib.Path("/etc").rglob(glob)]
 
 
 def _begin(label, suite, packages, held, whole, exit_file):
@@ -335,7 +335,7 @@ def _begin(label, suite, packages, held, whole, exit_file):
     script = HOME / "upgrade.sh"
     lines = [
         "#!/bin/sh",
-        f"echo $$ >{HOME}/pid",
+        f"echo $$ >{HOME}/pid.new && mv {HOME}/pid.new {HOME}/pid",
         *(f"export {name}={_quoted(value)}" for name, value in UNATTENDED.items()),
         f"exec >{HOME}/log 2>&1",
         "{",
@@ -349,7 +349,7 @@ def _begin(label, suite, packages, held, whole, exit_file):
     ]
     script.write_text("\n".join(lines) + "\n")
     script.chmod(0o755)
-    state = {"label": label, "began": time.time(), "installed": installed}
+    state = {"label": label, "began": time.time(), "installed": installed, "set_aside": _set_aside()}
     _label_file().write_text(json.dumps(state))
     _run(["systemctl", "reset-failed", UNIT])
     started = _run(["systemd-run", f"--unit={UNIT}", "--collect", "--property=KillMode=process", str(script)])

@@ -46,8 +46,6 @@ LEFT_ALONE = (
     "/etc/mtab",
     "/etc/salt",
     "/etc/systemd/network",
-    "/etc/openvswitch/conf.db",
-    "/etc/openvswitch/.conf.db.~lock~",
     "/etc/openvswitch/system-id.conf",
     "/etc/libvirt/qemu",
     "/etc/libvirt/secrets",
@@ -108,6 +106,8 @@ def restore():
     linked = _links_are_cheap()
     put_back = sum(_put_back(path, linked=linked and path in LINKED) for path in trees)
     removed = sum(_remove_what_is_new(path) for path in trees)
+    # What was done here is undone: a later call of the same run does it again.
+    pathlib.Path("/var/lib/saltus/packages/upgrade.json").unlink(missing_ok=True)
     subprocess.run(["systemctl", "daemon-reexec"], check=False, timeout=120)
     subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=120)
     return {
@@ -152,7 +152,8 @@ def _place(path):
 
 
 def _is_left_alone(path):
-    return path in LEFT_ALONE or path.startswith(str(HOME))
+    # The database of Open vSwitch, its copies and its lock.
+    return path in LEFT_ALONE or path.startswith((str(HOME), "/etc/openvswitch/conf.db", "/etc/openvswitch/.conf.db"))
 
 
 def _packages():
@@ -286,9 +287,9 @@ def _is_same(one, other):
         return True
     if (a.st_mode, a.st_uid, a.st_gid, a.st_size) != (b.st_mode, b.st_uid, b.st_gid, b.st_size):
         return False
-    # Programs come with the time of their package, configuration with that of its writing.
-    if not other.startswith(("/etc/", "/var/")):
-        return a.st_mtime_ns == b.st_mtime_ns
+    # Of programs, which are many, what has another time is another: it comes with their package.
+    if not other.startswith(("/etc/", "/var/")) and a.st_mtime_ns != b.st_mtime_ns:
+        return False
     return pathlib.Path(one).read_bytes() == pathlib.Path(other).read_bytes()
 
 

@@ -10,12 +10,14 @@ import pytest
 from world import World
 
 from planning import catalog
+from saltus.errors import Abort
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
 from saltus.plan.actions import ComparePackages, RunManage, UpgradePackages, WaitFor
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.plans import plan_compute, plan_compute_rollback
 from saltus.runner.gates import AutoApprover
+from saltus.runner.parts import parts_of
 from saltus.runner.performers import computes as performers_of_computes
 from saltus.runner.performers import fanout, instances
 from saltus.runner.performers.computes import Waiter, is_open
@@ -344,3 +346,27 @@ def test_the_gate_of_the_sample_expires_after_two_hours_and_ends_the_run(compute
 def test_an_instance_on_a_pretended_compute_is_not_waited_for(computes: World) -> None:
     assert computes.ground.cloud.node("cmp03").driver == "fake"
     assert instances.prove.__doc__
+
+
+def test_a_run_stopped_in_the_middle_of_a_wave_goes_on_with_the_others(computes: World, nodes: dict[str, Node]) -> None:
+    stopped: list[str] = []
+
+    def upgrade(minion: str, *_: object) -> Any:
+        if minion == "cmp03" and not stopped:
+            stopped.append(minion)
+            raise Abort
+        nodes[minion].upgraded += 1
+        return {"seconds": 1, "changed": 3, "set_aside": []}
+
+    computes.fleet.answer("saltus_packages.upgrade", upgrade)
+    run, state = begin(computes, plan(computes))
+    assert state.status == "paused"
+    assert state.steps["all/batch-01-packages"].status in ("running", "unknown")
+    state = walk(computes, run)
+    assert state.status == "done", state.failures()
+    assert [nodes[name].upgraded for name in NODES] == [1, 1, 1, 1]
+    assert jobs(computes, "saltus_packages.upgrade")[-1] == ("cmp03", "cmp04")
+
+
+def test_every_node_is_locked_for_its_run(computes: World) -> None:
+    assert set(NODES) <= parts_of(plan(computes))

@@ -182,12 +182,12 @@ def _stage(stage: Stage, state: RunState, outages: Sequence[Outage] | None, expe
 
 def _versions(state: RunState) -> dict[str, tuple[str | None, str | None]]:
     """{component on node: before, after}. A node's machines in both slots are one node: what serves is what counts."""
-    before = _by_node(state, "check/versions", state.plan.source)
-    after = _by_node(state, "verify/versions", state.plan.target)
+    before = _by_node(state, "check/versions") or _by_node(state, "test/versions")
+    after = _by_node(state, "verify/versions") or _by_node(state, "finish/versions")
     return {name: (before.get(name), after.get(name)) for name in sorted({*before, *after})} if after else {}
 
 
-def _by_node(state: RunState, step: str, release: str) -> dict[str, str]:
+def _by_node(state: RunState, step: str) -> dict[str, str]:
     found: dict[str, str] = {}
     evidence = state.steps[step].evidence.get("versions") if step in state.steps else None
     serving = state.steps[step].evidence.get("serving") if step in state.steps else None
@@ -214,7 +214,10 @@ def _answers(events: Sequence[Event]) -> tuple[Answer, ...]:
     )
 
 
-TOLD = ("api.compare", "instance.boot", "database.restore", "database.back-up")
+TOLD = (
+    *("api.compare", "instance.boot", "database.restore", "database.back-up"),
+    *("packages.compare", "packages.upgrade", "computes.prove", "computes.budget", "nodes.restore", "services.manage"),
+)
 """Kinds of action whose outcome everybody wants to read first."""
 
 

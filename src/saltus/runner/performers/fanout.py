@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ NOTED = "node "
 NOTE_EVERY_S = 1.0
 BACK_WITHIN_S = 45.0
 """How long a minion that was lost may take to come back: it may have been restarted by what it did."""
+LOST_TIMES = 10
+"""So often a minion may be lost and come back: one whose node is at the end of its strength is silent for a while."""
 CAUSE_CHARACTERS = 600
 
 
@@ -120,19 +123,16 @@ def fan_out(
     `digest` makes of a node's answer what is kept of it. A minion that is lost in the middle is waited for a while and
     asked again: the function must find its own work.
     """
-    waiting = list(nodes)
-    for attempt in range(retries + 2):  # a lost minion has one more than those that fail
+    waiting, failures, losses = list(nodes), Counter[str](), Counter[str]()
+    while waiting:
         stop_if_cancelled(context)
-        if not waiting:
-            break
         lost = _one_job(ground, context, tally, waiting, function, args, kwargs, timeout_s, digest)
-        again = [node for node in waiting if node in tally.failed and node not in lost and attempt < retries]
-        back = _come_back(ground, context, lost)
-        for node in lost:
-            if node not in back:
-                tally.failed[node] = lost[node]
-        waiting = [*again, *back]
-        if waiting and attempt < retries + 1:
+        failures.update(node for node in waiting if node in tally.failed)
+        losses.update(lost.keys())
+        back = [node for node in _come_back(ground, context, lost) if losses[node] <= LOST_TIMES]
+        tally.failed |= {node: why for node, why in lost.items() if node not in back}
+        waiting = [n for n in waiting if n in back or (n in tally.failed and n not in lost and failures[n] <= retries)]
+        if waiting:
             context.say(f"{function} again on {', '.join(waiting[:5])}{' ...' if len(waiting) > 5 else ''}")
     tally.write_down()
 

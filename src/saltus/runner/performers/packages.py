@@ -57,8 +57,8 @@ class PackageComparer:
             for digest, table in tables.items()
         ]
         blocked = {", ".join(table["nodes"]): table["blocked"] for table in folded if table["blocked"]}
-        context.note({"differences": folded})
         if blocked:
+            context.note({"differences": folded})
             raise OperatorError(
                 what=f"the packages of {', '.join(blocked)} cannot be upgraded to {action.release}",
                 because="; ".join(f"{nodes}: {why}" for nodes, why in blocked.items()),
@@ -143,7 +143,7 @@ class PackageUpgrader:
                 tally,
                 alike,
                 "saltus_packages.upgrade",
-                f"{context.run} {context.attempt}",
+                context.run,
                 action.suite,
                 packages,
                 list(action.held),

@@ -1,0 +1,273 @@
+"""The data plane of a real cloud: Epoxy's control plane over Zed's computes, until all computes run Epoxy.
+
+Two computes run real guests, two pretend. Needs root and about 20 GiB; an hour on two cores. One story in order: the
+control plane moves; an expired gate touches nobody; the sample and its way back; a failure within a batch; all the
+others; the end of the transition. The tests share the cloud, and each says what it expects of the one before.
+
+It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saltus.commands.settings import Settings, shipped
+from saltus.commands.workplace import Workplace
+from saltus.fleet.port import values
+from saltus.verify import instances
+from saltus.verify.connection import connect
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
+
+SALTUS = Path(sys.executable).parent / "saltus"
+MODEL = shipped("lab") / "clouds" / "computes"
+REAL, PRETENDED = ("cmp01", "cmp02"), ("cmp03", "cmp04")
+DEMO = "10.82.0.11"
+GUESTS = {"cmp01": DEMO, "cmp02": "10.82.0.12"}
+"""{compute: address of the instance that lives on it through the whole story}"""
+
+
+def _state() -> Path:
+    return Settings.from_options(state=None, model=None, journal=None).state / "computes"
+
+
+def saltus(*words: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command as an operator does; its progress goes to this test's own stderr."""
+    argv = [str(SALTUS), "--model", str(MODEL), "--state", str(_state()), *words]
+    environment = {name: value for name, value in os.environ.items() if name != "SALTUS_JOURNAL"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+    sys.stderr.write(done.stderr)
+    assert done.returncode == exit_code, f"saltus {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def workplace() -> Iterator[Workplace]:
+    if os.geteuid() != 0:
+        pytest.skip("machines need root")
+    state = _state()
+    state.mkdir(parents=True, exist_ok=True)
+    images = state.parent / "images"
+    if images.is_dir() and not (state / "images").exists():
+        (state / "images").symlink_to(images)  # built from the same roles: a quarter of an hour less
+    place = Workplace(
+        Settings.from_options(state=str(state), model=str(MODEL), journal=f"sqlite:///{state / 'journal.db'}")
+    )
+    yield place
+    place.journal.close()
+
+
+@pytest.fixture(scope="module")
+def story() -> dict[str, Any]:
+    """What earlier tests of the story leave for later ones."""
+    return {}
+
+
+def cloud(workplace: Workplace) -> Any:
+    return connect(workplace.login(str(workplace.cloud.networks.management.vip)))
+
+
+def call(workplace: Workplace, node: str, function: str, *args: object) -> Any:
+    return values(workplace.fleet.call([node], function, *args, timeout_s=300))[node]
+
+
+def packages(workplace: Workplace, node: str) -> str:
+    done = workplace.provider.run(node, ["dpkg-query", "--show"], timeout_s=60)
+    assert done.returncode == 0
+    return done.stdout
+
+
+def releases(workplace: Workplace) -> dict[str, str | None]:
+    machines = workplace.gather().machines
+    return {name: machines[name].release for name in (*REAL, *PRETENDED)}
+
+
+def services(workplace: Workplace) -> dict[str, tuple[str, str]]:
+    """{compute: (status, state)} as nova has them."""
+    found = cloud(workplace).compute.services(binary="nova-compute")
+    return {service.host: (service.status, service.state) for service in found}
+
+
+def plan(*words: str) -> str:
+    """Plan, and return the plan's fingerprint."""
+    made = saltus("plan", "compute", "--to", "epoxy", *words)
+    last = made.stdout.strip().splitlines()[-1]
+    assert last.startswith("next: saltus run ")
+    return last.rpartition(" ")[2]
+
+
+def latest(workplace: Workplace) -> Any:
+    record = workplace.journal.runs()[-1]
+    return record.id, workplace.journal.state(record.id)
+
+
+def boot_ids() -> dict[str, str | None]:
+    return {node: instances.boot_id(address, within_s=60) for node, address in GUESTS.items()}
+
+
+def test_a_zed_cloud_boots_with_an_instance_on_each_real_compute(workplace: Workplace, story: dict[str, Any]) -> None:
+    saltus("lab", "up", "--pristine")
+    second = instances.boot(
+        cloud(workplace),
+        "demo-2",
+        host="cmp02",
+        address=IPv4Interface(f"{GUESTS['cmp02']}/24"),
+        gateway=str(workplace.cloud.networks.external.host),
+    )
+    assert second.host == "cmp02"
+    story["boot_ids"] = boot_ids()
+    assert all(story["boot_ids"].values()), story["boot_ids"]
+    assert set(releases(workplace).values()) == {"zed"}
+
+
+def test_computes_do_not_go_before_the_control_plane() -> None:
+    done = saltus("plan", "compute", "--to", "epoxy", "-T", "cmp*", exit_code=1)
+    assert "the control plane runs zed" in done.stderr
+
+
+def test_the_control_plane_goes_first(workplace: Workplace, story: dict[str, Any]) -> None:
+    made = json.loads(saltus("plan", "control", "--to", "epoxy", "-f", "json").stdout)
+    assert made["target"] == "epoxy"
+    shown = saltus("plan", "control", "--to", "epoxy").stdout.strip().splitlines()[-1]
+    saltus("run", shown.rpartition(" ")[2], "--approve-as", "test")
+    assert boot_ids() == story["boot_ids"]
+    assert set(releases(workplace).values()) == {"zed"}
+
+
+def test_a_target_that_means_nobody_is_refused() -> None:
+    assert "matches no minion" in saltus("plan", "compute", "--to", "epoxy", "-T", "gtw*", exit_code=1).stderr
+
+
+def test_the_difference_is_told_and_nothing_on_the_node_is_changed(workplace: Workplace) -> None:
+    before = {node: packages(workplace, node) for node in REAL}
+    sources = call(workplace, "cmp01", "file.read", "/etc/apt/sources.list")
+    name = plan("-T", "cmp*", "--expiry", "5s")
+    saltus("run", name, exit_code=3)  # stops at the gate: there is no terminal
+    run, state = latest(workplace)
+    differences = state.steps["test/packages"].evidence["differences"]
+    changes = {change["package"]: change for change in differences[0]["changes"]}
+    assert changes["nova-compute"]["what"] == "upgrade"
+    assert changes["nova-compute"]["candidate"].split(":")[1].startswith("31.")
+    assert changes["nova-compute"]["size"] > 0
+    assert {node: packages(workplace, node) for node in REAL} == before
+    assert call(workplace, "cmp01", "file.read", "/etc/apt/sources.list") == sources
+    saltus("reject", run)
+    saltus("run", run, exit_code=1)
+
+
+def test_the_sample_is_upgraded_where_it_stands_and_its_guest_lives_on(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
+    """The gate behind it expires, the run ends, and no other node was touched."""
+    others = [node for node in (*REAL, *PRETENDED) if node != "cmp01"]
+    story["packages"] = {node: packages(workplace, node) for node in (*REAL, *PRETENDED)}
+    story["qemu"] = workplace.provider.run("cmp01", ["pgrep", "-f", "qemu-system"], timeout_s=30).stdout.split()
+    assert story["qemu"], "a real guest runs on cmp01"
+    name = plan("-T", "cmp*", "--test", "1", "--sample", "1", "--expiry", "20s")
+    saltus("run", name, exit_code=3)
+    run, _ = latest(workplace)
+    saltus("approve", run)  # the first gate has no expiry
+    saltus("run", run, exit_code=3)
+    _, state = latest(workplace)
+    assert state.steps["sample/enable"].status == "done", state.failures()
+    time.sleep(25)
+    saltus("run", run, exit_code=1)
+    _, state = latest(workplace)
+    assert state.status == "aborted"
+    assert "expired without an answer" in state.reason
+    assert {node: packages(workplace, node) for node in others} == {n: story["packages"][n] for n in others}
+    assert releases(workplace) == {"cmp01": "epoxy", "cmp02": "zed", "cmp03": "zed", "cmp04": "zed"}
+    assert packages(workplace, "cmp01") != story["packages"]["cmp01"]
+    assert workplace.provider.run("cmp01", ["pgrep", "-f", "qemu-system"], timeout_s=30).stdout.split() == story["qemu"]
+    assert boot_ids() == story["boot_ids"]
+    assert services(workplace)["cmp01"] == ("enabled", "up")
+
+
+def test_the_sample_returns_to_exactly_what_it_was(workplace: Workplace, story: dict[str, Any]) -> None:
+    made = saltus("plan", "compute", "--rollback", "cmp01")
+    saltus("run", made.stdout.strip().splitlines()[-1].rpartition(" ")[2], "--approve-as", "test")
+    _, state = latest(workplace)
+    assert state.status == "done", state.failures()
+    restored = state.steps["rollback/restore"].evidence
+    assert restored["differences"] == {}, "every package and every file of /etc is as it was kept"
+    assert packages(workplace, "cmp01") == story["packages"]["cmp01"]
+    assert releases(workplace)["cmp01"] == "zed"
+    assert services(workplace)["cmp01"] == ("enabled", "up")
+    assert boot_ids() == story["boot_ids"]
+
+
+def test_a_node_that_fails_in_a_batch_stays_disabled_and_the_run_pauses(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
+    """cmp03 has no room: its batch goes on without it, the next one is not begun, nobody's instance is touched."""
+    full = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", "/var/cache/apt/archives"]
+    assert workplace.provider.run("cmp03", full, timeout_s=30).returncode == 0
+    name = plan("-T", "I@nova:compute", "--sample", "1", "--batch", "rack", "--max-failures", "0")
+    saltus("run", name, "--approve-as", "test", exit_code=3)
+    run, state = latest(workplace)
+    story["run"] = run
+    ((step, failure),) = state.failures()
+    assert step.startswith("all/")
+    assert step.endswith("-budget")
+    assert "the disk is full" in failure.because
+    assert services(workplace)["cmp03"][0] == "disabled"
+    assert releases(workplace)["cmp01"] == releases(workplace)["cmp02"] == "epoxy"
+    assert boot_ids() == story["boot_ids"]
+
+
+def test_mended_and_retried_the_run_comes_to_its_end(workplace: Workplace, story: dict[str, Any]) -> None:
+    assert workplace.provider.run("cmp03", ["umount", "/var/cache/apt/archives"], timeout_s=30).returncode == 0
+    run, state = latest(workplace)
+    budget = next(step for step, _ in state.failures())
+    saltus("retry", run, "--from", budget.replace("-budget", "-record"))
+    saltus("run", run, "--approve-as", "test")
+    _, state = latest(workplace)
+    assert state.status == "done", state.failures()
+    assert set(releases(workplace).values()) == {"epoxy"}
+    assert set(services(workplace).values()) == {("enabled", "up")}
+    assert state.steps["finish/check"].status == "done"
+    assert state.steps["finish/migrations-1"].status == "done"
+
+
+def test_guests_answered_throughout_and_new_instances_boot_everywhere(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
+    told = json.loads(saltus("report", story["run"], "-f", "json").stdout)
+    pings = {each["target"]: each for each in told["watched"] if each["what"] == "ping"}
+    assert {"demo-1", "demo-2"} <= set(pings)
+    print({name: (each["asked"], each["lost"]) for name, each in pings.items()})
+    assert boot_ids() == story["boot_ids"], "no guest was started anew"
+    state = workplace.journal.state(story["run"])
+    proved = {
+        node
+        for step, found in state.steps.items()
+        if step.endswith("prove")
+        for node in (found.evidence.get("worked") or {})  # type: ignore[union-attr]
+    }
+    assert proved == {*REAL, *PRETENDED}
+
+
+def test_the_workaround_for_old_computes_is_gone_from_every_node(workplace: Workplace) -> None:
+    for machine in ("ctl01-b", *REAL, *PRETENDED):
+        text = call(workplace, machine, "file.read", "/etc/nova/nova.conf")
+        assert "disable_compute_service_check_for_ffu" not in text, machine
+
+
+def test_a_second_highstate_changes_nothing(workplace: Workplace) -> None:
+    for machine in (*REAL, *PRETENDED):
+        applied = workplace.fleet.apply([machine])[machine]
+        assert [f"{result.function} {result.name}" for result in applied.changed] == []
+
+
+def test_the_cloud_is_taken_down(workplace: Workplace) -> None:
+    saltus("lab", "down", "--destroy")

@@ -2,66 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from saltus.catalog.services import load_services
-from saltus.commands.rehearsal import rehearse, report_of
-from saltus.commands.settings import Settings
-from saltus.database.private import PrivateServer
-from saltus.runner.progress import SilentProgress
+from rehearsal.asking import ask, assert_at_heads
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.toolbox, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture
-def hop(tmp_path, shelf):
-    """Rehearse a hop and keep the clone; gives (report, the running clone, directory of its configuration)."""
-    clones: list[PrivateServer] = []
-
-    def run(dump, target, services=None, source=None):
-        settings = Settings.from_options(state=str(tmp_path / "state"), model=None, journal=None)
-        done = rehearse(
-            settings,
-            dump,
-            target,
-            source=source,
-            services=services,
-            toolboxes=shelf.directory,
-            keep=True,
-            progress=SilentProgress(),
-            say=print,
-        )
-        report = report_of(done)
-        assert report.status == "done", report.warnings
-        clone = PrivateServer(done.directory / "mariadb")
-        clone.start()
-        clones.append(clone)
-        return report, clone, done.directory / "tools"
-
-    yield run
-    for clone in clones:
-        clone.stop()
-
-
-def ask(shelf, release, service, workspace: Path, script: str) -> str:
-    """Run a script with the release's own code and the rehearsal's configuration."""
-    toolbox = shelf.find(release)
-    program = toolbox.program(service, "python")
-    done = subprocess.run(
-        [program, "-W", "ignore", "-c", script, str(workspace / f"{service}.conf")],
-        capture_output=True, text=True, check=False, cwd=workspace, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def assert_at_heads(clone, target, services):
-    for name in services:
-        for database, heads in load_services().heads(name, target).items():
-            assert set(clone.read_versions(database)) == set(heads), database
 
 
 NOVA_OBJECTS = """

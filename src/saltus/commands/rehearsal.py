@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from saltus.catalog.releases import load_releases
 from saltus.catalog.routes import find_routes
 from saltus.catalog.rows import compare_rows
-from saltus.catalog.services import load_services
+from saltus.catalog.services import Service, load_services
 from saltus.commands.settings import Settings
 from saltus.database.dumps import look
 from saltus.database.load import load
@@ -25,7 +25,7 @@ from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import Journal
 from saltus.pipelines.database import rehearse_dumps
-from saltus.plan.actions import CheckRows, CureRows, ManageDatabases
+from saltus.plan.actions import CheckRows, CureRows, ManageDatabases, MoveTables
 from saltus.plan.plan import Plan
 from saltus.report.rehearsal import CommandLine, RehearsalReport
 from saltus.runner.gates import AutoApprover, this_person
@@ -111,7 +111,7 @@ def report_of(rehearsal: Rehearsal) -> RehearsalReport:
     lines = []
     for step in plan.steps():
         action, stood = step.action, state.steps[step.id]
-        if not isinstance(action, ManageDatabases | CureRows | CheckRows):
+        if not isinstance(action, ManageDatabases | CureRows | MoveTables | CheckRows):
             continue
         release = action.release if isinstance(action, ManageDatabases) else ""
         if release and release not in stops.setdefault(action.service, []):
@@ -192,9 +192,12 @@ def make_plan(
     here: list[str] = []
     left_out: list[str] = []
     incomplete = missing_databases(set(versions), source)
+    begins: set[str] = set()
     for name in wanted:
         service = load_services().get(name)
-        begins_later = not service.exists_in(source) and service.exists_in(target)
+        begins_later = service.exists_in(target) and (
+            not service.exists_in(source) or _is_still_elsewhere(service, source, versions)
+        )
         complete = set(service.databases_in(source)) <= set(versions)
         if name in incomplete:
             raise WrongDumps(
@@ -204,6 +207,7 @@ def make_plan(
             )
         if begins_later or (complete and service.exists_in(source)):
             here.append(name)
+            begins |= {name} if begins_later else set()
         elif service.exists_in(target):
             left_out.append(name)
     recipes = load_recipes()
@@ -212,11 +216,21 @@ def make_plan(
         return service in recipes.available(release) or service in (given or {})
 
     # A service that begins on the way is there for those that depend on it, and for nobody else.
-    begun = [n for n in here if not load_services().get(n).exists_in(source)]
-    dependants = [n for n in here if n not in begun]
-    here = [n for n in here if n not in begun or any(n in load_services().get(d).depends_on for d in dependants)]
-    routes = find_routes(source, target, names=here, available=available)
+    dependants = [n for n in here if n not in begins]
+    here = [n for n in here if n not in begins or any(n in load_services().get(d).depends_on for d in dependants)]
+    routes = find_routes(source, target, names=here, available=available, begins=begins)
     return rehearse_dumps(cloud, source, target, routes, versions), tuple(left_out)
+
+
+def _is_still_elsewhere(service: Service, source: str, versions: Mapping[str, tuple[str, ...]]) -> bool:
+    """May a cloud of that release keep its rows in another database, and is there none of its own?"""
+    heritage = service.inherits
+    return (
+        heritage is not None
+        and heritage.coming_from.holds(source)
+        and heritage.database in versions
+        and not set(service.databases) & set(versions)
+    )
 
 
 class Loaded(BaseModel):

@@ -254,6 +254,17 @@ class CureRows(ActionBase):
     because: str
 
 
+class MoveTables(ActionBase):
+    """Take tables over from another database of the clone, as they are; every row is compared. Nothing is removed."""
+
+    kind: Literal["database.move-tables"] = "database.move-tables"
+    service: str
+    source: str
+    target: str
+    tables: tuple[str, ...]
+    because: str
+
+
 class CheckRows(ActionBase):
     """Ask the clone questions whose answer must be 0; fails with every one that is not."""
 
@@ -343,6 +354,7 @@ Action = Annotated[
     | BuildToolbox
     | ManageDatabases
     | CureRows
+    | MoveTables
     | CheckRows
     | CountRows
     | ListApis

@@ -21,6 +21,7 @@ from saltus.database.judge import (
     last_revision,
 )
 from saltus.database.local import LocalTools, fill_names
+from saltus.database.moving import take_over
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
 from saltus.plan.actions import (
@@ -30,6 +31,7 @@ from saltus.plan.actions import (
     CountRows,
     CureRows,
     ManageDatabases,
+    MoveTables,
 )
 from saltus.runner.performer import Outcome, Performers, StepContext, stop_if_cancelled
 from saltus.toolbox.build import build
@@ -62,6 +64,7 @@ def performers(clone: Clone) -> Performers:
         "toolbox.build": ToolboxBuilder(clone),
         "database.manage": DatabaseManager(clone),
         "database.cure": RowCurer(clone),
+        "database.move-tables": TableMover(clone),
         "database.check-rows": RowChecker(clone),
         "database.count-rows": RowCounter(clone),
     }
@@ -222,6 +225,19 @@ class RowCurer:
         finally:
             connection.close()
         return Outcome(f"{changed} rows", {"rows": changed, "statements": list(action.statements)})
+
+
+@dataclass(frozen=True)
+class TableMover:
+    clone: Clone
+
+    def perform(self, action: MoveTables, context: StepContext) -> Outcome:
+        moved = take_over(self.clone.up(), action.source, action.target, action.tables, say=context.say)
+        told = ", ".join(f"{rows} {table}" for table, rows in moved.items() if rows)
+        return Outcome(
+            f"from {action.source} to {action.target}: {told or 'the tables, which hold no rows'}",
+            {"moved": dict(moved), "because": action.because},
+        )
 
 
 @dataclass(frozen=True)

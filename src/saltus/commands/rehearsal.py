@@ -1,4 +1,4 @@
-"""`saltus rehearse --dump`: load the dumps, recognise the release, plan, run, report. No cloud is needed."""
+"""`saltus rehearse`: load dumps or clone a running server, recognise the release, plan, run, report."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from saltus.database.dumps import look
 from saltus.database.load import load
 from saltus.database.private import PrivateServer
 from saltus.database.recognise import WrongDumps, missing_databases, recognise
+from saltus.database.running import RunningServer
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import Journal
@@ -53,7 +54,7 @@ class Rehearsal:
 
 def rehearse(
     settings: Settings,
-    dump: Path,
+    dump: Path | RunningServer,
     target: str,
     *,
     source: str | None = None,
@@ -66,10 +67,11 @@ def rehearse(
 ) -> Rehearsal:
     """Rehearse on what `dump` holds, or go on where an interrupted rehearsal of the same dumps and hop stopped.
 
-    Writes below the state directory only; the dumps are read. The clone is removed when all is done, unless `keep`.
+    Writes below the state directory only; dumps and servers are read. The clone is removed when all is done, unless
+    `keep`.
     """
     target = load_releases().get(target).name
-    name = _name(dump, source, target, services)
+    name, label = _name(dump, source, target, services), dump.label if isinstance(dump, RunningServer) else dump.name
     directory = settings.state / "rehearsals" / name
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = PrivateServer(directory / "mariadb")
@@ -79,11 +81,11 @@ def rehearse(
         loaded = _loaded_before(directory)
         run = None
         if loaded is not None:
-            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            plan, left_out = make_plan(label, loaded, target, services=services, given=given)
             run = _unfinished(journal, plan, directory)
         if loaded is None or run is None:
             loaded = _load(dump, server, source, directory, say)
-            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            plan, left_out = make_plan(label, loaded, target, services=services, given=given)
             run = journal.create_run(plan, by=this_person().name)
             (directory / "run").write_text(run)
         else:
@@ -250,13 +252,16 @@ def _loaded_before(directory: Path) -> Loaded | None:
     return Loaded.model_validate_json(marker.read_text()) if marker.exists() else None
 
 
-def _load(dump: Path, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
+def _load(dump: Path | RunningServer, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
     """Load into an empty server and recognise the release. Raises WrongDumps and UnusableDump."""
     marker = directory / "loaded.json"
     marker.unlink(missing_ok=True)
     server.remove()
     began = time.monotonic()
-    names = load(look(dump), server, say=lambda text, fraction: say(text))
+    if isinstance(dump, RunningServer):
+        names = dump.clone_into(server, say=lambda text, fraction: say(text))
+    else:
+        names = load(look(dump), server, say=lambda text, fraction: say(text))
     seconds = time.monotonic() - began
     say(f"{len(names)} databases loaded in {seconds:.1f} s")
     known = {d for service in load_services().services for d in service.databases}
@@ -279,8 +284,11 @@ def _unfinished(journal: Journal, plan: Plan, directory: Path) -> str | None:
         return None
 
 
-def _name(dump: Path, source: str | None, target: str, services: Iterable[str] | None) -> str:
+def _name(dump: Path | RunningServer, source: str | None, target: str, services: Iterable[str] | None) -> str:
     """One directory for one set of dumps and one hop, so that the same words go on where they stopped."""
+    if isinstance(dump, RunningServer):
+        words = f"{dump.identity} {source} {target} {sorted(services or [])}"
+        return f"{dump.label}-to-{target}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
     if not dump.is_dir():
         raise OperatorError(what=f"{dump} is not a directory", because="--dump names one with dumps", do="name another")
     digest = hashlib.sha256()

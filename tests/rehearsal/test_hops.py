@@ -6,6 +6,7 @@ import getpass
 import grp
 import json
 import os
+import re
 from urllib.error import HTTPError
 
 import pytest
@@ -45,7 +46,8 @@ application = deploy.loadapp(CONF)
 KEYSTONE = """
 import sys
 from keystone.server.flask import core
-application = core.initialize_application(name="public", config_files=sys.argv[1:])
+files, sys.argv[1:] = sys.argv[1:], []  # keystone reads the words of the command too
+application = core.initialize_application(name="public", config_files=files)
 """
 
 
@@ -80,19 +82,12 @@ def test_mitaka_to_ocata_by_the_ten_steps(hop, mitaka, shelf):
         more.write_text(f"[placement]\nauth_type = admin_token\ntoken = admin\nendpoint = {url}\n")
         words = ("--config-file", config, "--config-file", more, "upgrade", "check")
         code, said = run(shelf, "ocata", "nova", workspace, "nova-status", *words)
-    results = dict(
-        zip(
-            *[
-                (line.split(": ")[1].strip(" |") for line in said.splitlines() if line.startswith(key))
-                for key in ("| Check:", "| Result:")
-            ],
-            strict=True,
-        )
-    )
+    checks, results = re.findall(r"\| Check: (.*?) +\|", said), re.findall(r"\| Result: (.*?) +\|", said)
     # A warning, and rightly: no compute of Ocata has started, so none has told placement what it has.
-    assert results == {"Cells v2": "Success", "Placement API": "Success", "Resource Providers": "Warning"}, said
+    expected = {"Cells v2": "Success", "Placement API": "Success", "Resource Providers": "Warning"}
+    assert dict(zip(checks, results, strict=True)) == expected, said
     assert code == 1
-    assert "2 compute nodes" in said.replace("\n", " ").replace("|", "").replace("  ", " ") or "compute nodes" in said
+    assert "2 compute nodes" in said
 
 
 def log_in(url, user, password, project):

@@ -115,6 +115,8 @@ class CrossingStep(_Data):
     exit_codes: tuple[int, ...] = (0,)
     repeat_on: tuple[int, ...] = ()
     create: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    """SQL that writes in one go the very rows that the command would write one by one; it then looks and finds them."""
     expect: dict[str, str] = {}
     """{database: version afterwards}; `head` stands for the release's own."""
 

@@ -251,6 +251,7 @@ def _crossing_step(service: Service, release: str, step: CrossingStep) -> Action
         exit_codes=step.exit_codes,
         repeat_on=step.repeat_on,
         create=step.create,
+        ahead=step.ahead,
     )
 
 
@@ -270,6 +271,7 @@ def _manage(
     exit_codes: tuple[int, ...] = (0,),
     repeat_on: tuple[int, ...] = (),
     create: tuple[str, ...] = (),
+    ahead: tuple[str, ...] = (),
 ) -> ManageDatabases:
     words = {word.strip("{}") for word in argv}
     return ManageDatabases(
@@ -278,6 +280,7 @@ def _manage(
         command=Command(argv=argv, user=service.user, exit_codes=exit_codes),
         repeat_on=repeat_on,
         create=create,
+        ahead=ahead,
         expect=dict(expect),
         lookups={word: sql for word, sql in service.lookups.items() if word in words},
     )

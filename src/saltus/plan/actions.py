@@ -239,6 +239,8 @@ class ManageDatabases(ActionBase):
     tolerates: tuple[str, ...] = ()
     """Data migrations that may fail in a clone, because they ask running services."""
     create: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    """SQL before the command: the rows that it would write one by one. Safe to repeat."""
     expect: dict[str, tuple[str, ...]] = {}
     """{database: versions afterwards}"""
     lookups: dict[str, str] = {}

@@ -100,6 +100,7 @@ class DatabaseManager:
         argv = tuple(_looked_up(word, action, server) for word in action.command.argv)
         command = action.command.model_copy(update={"argv": argv})
         before = {database: server.read_versions(database) for database in _watched(action)}
+        written = sum(_write(statement, action, server) for statement in action.ahead)
         try:
             runs, last, moved = self._until_done(action, command, tools, context)
         except SyncFailed as exc:
@@ -107,12 +108,13 @@ class DatabaseManager:
         found = {database: server.read_versions(database) for database in _watched(action)}
         judge_versions(found, action.expect, after=" ".join(argv), do=self._how_to_go_on())
         return Outcome(
-            _summary(before, found, runs, moved),
+            _summary(before, found, runs, moved or written),
             {
                 "argv": list(last.argv),
                 "runs": runs,
                 "exit_code": last.exit_code,
                 "moved": moved,
+                "written_ahead": written,
                 "tolerated": list(failed_migrations(last.output)),
                 "before": {d: list(v) for d, v in before.items()},
                 "after": {d: list(v) for d, v in found.items()},
@@ -194,6 +196,18 @@ def _looked_up(word: str, action: ManageDatabases, server: PrivateServer) -> str
             do=f"look there: {sql}",
         )
     return str(rows[0][0])
+
+
+def _write(statement: str, action: ManageDatabases, server: PrivateServer) -> int:
+    """Run one statement with what the step looks up; the rows that it wrote."""
+    for word in action.lookups:
+        statement = statement.replace("{" + word + "}", _looked_up("{" + word + "}", action, server))
+    connection = server.connect()
+    try:
+        with connection.cursor() as cursor:
+            return int(cursor.execute(fill_names(statement, server)))
+    finally:
+        connection.close()
 
 
 def _summary(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, ...]], runs: int, moved: int) -> str:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from saltus.commands.rehearsal import rehearse, report_of
+from saltus.commands.settings import Settings
 from saltus.database.private import PrivateServer
+from saltus.runner.progress import SilentProgress
 from saltus.toolbox.shelf import Shelf
 
 DUMPS = Path(__file__).parents[1] / "data" / "databases"
@@ -43,3 +46,33 @@ def shelf() -> Shelf:
     """Toolboxes take minutes to build: they are kept in `$SALTUS_TEST_TOOLBOXES`, else in the user's cache."""
     kept = os.environ.get("SALTUS_TEST_TOOLBOXES", "~/.cache/saltus/toolboxes")
     return Shelf(Path(kept).expanduser())
+
+
+@pytest.fixture
+def hop(tmp_path, shelf):
+    """Rehearse a hop and keep the clone; gives (report, the running clone, directory of its configuration)."""
+    clones: list[PrivateServer] = []
+
+    def run(dump, target, services=None, source=None):
+        settings = Settings.from_options(state=str(tmp_path / "state"), model=None, journal=None)
+        done = rehearse(
+            settings,
+            dump,
+            target,
+            source=source,
+            services=services,
+            toolboxes=shelf.directory,
+            keep=True,
+            progress=SilentProgress(),
+            say=print,
+        )
+        report = report_of(done)
+        assert report.status == "done", report.warnings
+        clone = PrivateServer(done.directory / "mariadb")
+        clone.start()
+        clones.append(clone)
+        return report, clone, done.directory / "tools"
+
+    yield run
+    for clone in clones:
+        clone.stop()

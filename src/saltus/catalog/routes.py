@@ -27,7 +27,7 @@ class Stop:
     sync_to: tuple[tuple[str, str], ...] = ()
     """((database, version), ...): first to here, then this release's data migrations, then to its heads."""
     creates: bool = False
-    """The service begins here: its databases are made empty."""
+    """The service begins here: its databases are made, with the rows that it inherits, else empty."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,19 @@ def find_route(
     prefer: Collection[str] = (),
     available: Available | None = None,
     services: Services | None = None,
+    begins: bool = False,
 ) -> Route:
-    """The fewest stops; among equals those at releases of `prefer`, then the newest. Raises NoRoute with reasons."""
+    """The fewest stops; among equals those at releases of `prefer`, then the newest. Raises NoRoute with reasons.
+
+    `begins`: the cloud has no databases of the service, although its release knows it.
+    """
     entry = (services or load_services()).get(service)
     source, target = load_releases().get(source).name, load_releases().get(target).name
     can_have = available or (lambda service, release: True)
     _refuse_impossible(entry, source, target, can_have)
-    if not entry.exists_in(source):
-        why = f"{service} begins in {entry.since}: its databases are made empty by {target}"
+    if begins or not entry.exists_in(source):
+        heritage = entry.inherits and f"with the rows that {entry.inherits.service} kept in {entry.inherits.database}"
+        why = f"{service} begins in {entry.since}: its databases are made by {target}, {heritage or 'empty'}"
         return Route(service, source, (Stop(target, why, creates=True),))
     search = _Search(entry, source, target, frozenset(prefer), can_have)
     found = search.best(source, search.satisfied_by_source())
@@ -76,11 +81,17 @@ def find_route(
 
 
 def find_routes(
-    source: str, target: str, *, names: Collection[str] | None = None, available: Available | None = None
+    source: str,
+    target: str,
+    *,
+    names: Collection[str] | None = None,
+    available: Available | None = None,
+    begins: Collection[str] = (),
 ) -> dict[str, Route]:
     """{service: route}, all in the order of the catalogue, sharing stops where they can: a toolbox serves them all.
 
-    Raises NoRoute once, with the reasons of every service that has none.
+    `begins`: services of which the cloud has no databases yet. Raises NoRoute once, with the reasons of every service
+    that has none.
     """
     order = [s.name for s in load_services().services if names is None or s.name in names]
     order = [name for name in order if load_services().get(name).exists_in(target)]
@@ -90,7 +101,7 @@ def find_routes(
     first: dict[str, Route] = {}
     for name in order:
         try:
-            first[name] = find_route(name, source, target, available=available)
+            first[name] = find_route(name, source, target, available=available, begins=name in begins)
         except NoRoute as exc:
             reasons += [f"{name}: {reason}" for reason in exc.reasons]
     if reasons:
@@ -99,7 +110,7 @@ def find_routes(
         )
     used: set[str] = {target}
     for name in sorted(first, key=lambda n: -len(first[n].stops)):
-        routes[name] = find_route(name, source, target, prefer=used, available=available)
+        routes[name] = find_route(name, source, target, prefer=used, available=available, begins=name in begins)
         used |= set(routes[name].releases)
     return {name: routes[name] for name in order}
 

@@ -115,6 +115,8 @@ class CrossingStep(_Data):
     exit_codes: tuple[int, ...] = (0,)
     repeat_on: tuple[int, ...] = ()
     create: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    """SQL that writes in one go the very rows that the command would write one by one; it then looks and finds them."""
     expect: dict[str, str] = {}
     """{database: version afterwards}; `head` stands for the release's own."""
 
@@ -135,8 +137,29 @@ class RowCheck(Range):
     id: str
     says: str
     sql: str
+    databases: tuple[str, ...] = ()
+    """Other services' databases that it looks into: asked only where they are there too."""
     only_warns: bool = False
     """The databases are sound, and somebody will nevertheless notice: a warning in the report, not a failure."""
+    source: str
+
+
+class Inheritance(_Data):
+    """Rows that another service kept in its own database until this one began: they are moved when it begins."""
+
+    service: str
+    database: str
+    coming_from: Range
+    """Releases whose clouds keep them there."""
+    not_before: str
+    """The first release in which the tables have the shape that is taken over: the other service goes there first."""
+    tables: tuple[str, ...]
+    stamp: tuple[str, ...]
+    """The argv that tells the tools which schema was taken over."""
+    version: str
+    """That schema's version; data migrations run there, before db_sync takes it on."""
+    undone: dict[str, str] = {}
+    """{what must hold after them: SQL that counts the rows for which it does not}"""
     source: str
 
 
@@ -172,6 +195,7 @@ class Service(_Data):
     """Configuration files that the manage command must be told of on a node; empty when it finds its own."""
     since: str | None = None
     """The first release that has the service as its own."""
+    inherits: Inheritance | None = None
     db_sync: tuple[CommandList, ...]
     data_migrations: tuple[CommandList, ...] = ()
     blockers: tuple[Blocker, ...] = ()

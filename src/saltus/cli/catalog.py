@@ -129,10 +129,10 @@ class ToolboxCheck(Lister):
 
 
 class Rehearse(Command):
-    """Rehearse the databases' way to another release on dumps: no cloud is needed, and the dumps are only read.
+    """Rehearse the databases' way to another release on dumps, or on a clone of a running server: both are only read.
 
     What it does:
-    * load the dumps into a private MariaDB, and recognise their release
+    * load the dumps into a private MariaDB, or clone the server into it, and recognise their release
     * find the fewest stops for every service, and build the tools of each
     * run every manage command, and compare the schema versions after each
     * count the rows before and after, and ask them what exit codes do not say
@@ -140,7 +140,14 @@ class Rehearse(Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("--dump", metavar="DIR", type=Path, required=True, help="dumps, mydumper or mariabackup")
+        origin = parser.add_mutually_exclusive_group(required=True)
+        origin.add_argument("--dump", metavar="DIR", type=Path, help="dumps, mydumper or mariabackup")
+        origin.add_argument(
+            "--from-server",
+            metavar="FILE",
+            type=Path,
+            help="option file of MariaDB's clients: [client] with host or socket, user and password",
+        )
         parser.add_argument("--from", dest="coming_from", metavar="RELEASE", help="[recognised by the schemas]")
         parser.add_argument("--to", dest="target", metavar="RELEASE", required=True)
         parser.add_argument("--service", action="append", metavar="NAME", help="only this; may be given several times")
@@ -152,14 +159,16 @@ class Rehearse(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands import rehearsal
+        from saltus.database.running import RunningServer
         from saltus.report.rehearsal import render_rehearsal
         from saltus.runner.progress import TerminalProgress
 
+        origin = parsed_args.dump or RunningServer(parsed_args.from_server)
         progress = TerminalProgress()
         try:
             done = rehearsal.rehearse(
                 self.settings,
-                parsed_args.dump,
+                origin,
                 parsed_args.target,
                 source=parsed_args.coming_from,
                 services=parsed_args.service,

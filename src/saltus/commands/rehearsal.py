@@ -1,4 +1,4 @@
-"""`saltus rehearse --dump`: load the dumps, recognise the release, plan, run, report. No cloud is needed."""
+"""`saltus rehearse`: load dumps or clone a running server, recognise the release, plan, run, report."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pydantic import BaseModel, ConfigDict
 from saltus.catalog.releases import load_releases
 from saltus.catalog.routes import find_routes
 from saltus.catalog.rows import compare_rows
-from saltus.catalog.services import load_services
+from saltus.catalog.services import Service, load_services
 from saltus.commands.settings import Settings
 from saltus.database.dumps import look
 from saltus.database.load import load
 from saltus.database.private import PrivateServer
 from saltus.database.recognise import WrongDumps, missing_databases, recognise
+from saltus.database.running import RunningServer
 from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import Journal
 from saltus.pipelines.database import rehearse_dumps
-from saltus.plan.actions import CheckRows, CureRows, ManageDatabases
+from saltus.plan.actions import CheckRows, CureRows, ManageDatabases, MoveTables
 from saltus.plan.plan import Plan
 from saltus.report.rehearsal import CommandLine, RehearsalReport
 from saltus.runner.gates import AutoApprover, this_person
@@ -53,7 +54,7 @@ class Rehearsal:
 
 def rehearse(
     settings: Settings,
-    dump: Path,
+    dump: Path | RunningServer,
     target: str,
     *,
     source: str | None = None,
@@ -66,10 +67,11 @@ def rehearse(
 ) -> Rehearsal:
     """Rehearse on what `dump` holds, or go on where an interrupted rehearsal of the same dumps and hop stopped.
 
-    Writes below the state directory only; the dumps are read. The clone is removed when all is done, unless `keep`.
+    Writes below the state directory only; dumps and servers are read. The clone is removed when all is done, unless
+    `keep`.
     """
     target = load_releases().get(target).name
-    name = _name(dump, source, target, services)
+    name, label = _name(dump, source, target, services), dump.label if isinstance(dump, RunningServer) else dump.name
     directory = settings.state / "rehearsals" / name
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = PrivateServer(directory / "mariadb")
@@ -79,11 +81,11 @@ def rehearse(
         loaded = _loaded_before(directory)
         run = None
         if loaded is not None:
-            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            plan, left_out = make_plan(label, loaded, target, services=services, given=given)
             run = _unfinished(journal, plan, directory)
         if loaded is None or run is None:
             loaded = _load(dump, server, source, directory, say)
-            plan, left_out = make_plan(dump.name, loaded, target, services=services, given=given)
+            plan, left_out = make_plan(label, loaded, target, services=services, given=given)
             run = journal.create_run(plan, by=this_person().name)
             (directory / "run").write_text(run)
         else:
@@ -111,7 +113,7 @@ def report_of(rehearsal: Rehearsal) -> RehearsalReport:
     lines = []
     for step in plan.steps():
         action, stood = step.action, state.steps[step.id]
-        if not isinstance(action, ManageDatabases | CureRows | CheckRows):
+        if not isinstance(action, ManageDatabases | CureRows | MoveTables | CheckRows):
             continue
         release = action.release if isinstance(action, ManageDatabases) else ""
         if release and release not in stops.setdefault(action.service, []):
@@ -192,9 +194,12 @@ def make_plan(
     here: list[str] = []
     left_out: list[str] = []
     incomplete = missing_databases(set(versions), source)
+    begins: set[str] = set()
     for name in wanted:
         service = load_services().get(name)
-        begins_later = not service.exists_in(source) and service.exists_in(target)
+        begins_later = service.exists_in(target) and (
+            not service.exists_in(source) or _is_still_elsewhere(service, source, versions)
+        )
         complete = set(service.databases_in(source)) <= set(versions)
         if name in incomplete:
             raise WrongDumps(
@@ -204,6 +209,7 @@ def make_plan(
             )
         if begins_later or (complete and service.exists_in(source)):
             here.append(name)
+            begins |= {name} if begins_later else set()
         elif service.exists_in(target):
             left_out.append(name)
     recipes = load_recipes()
@@ -212,11 +218,21 @@ def make_plan(
         return service in recipes.available(release) or service in (given or {})
 
     # A service that begins on the way is there for those that depend on it, and for nobody else.
-    begun = [n for n in here if not load_services().get(n).exists_in(source)]
-    dependants = [n for n in here if n not in begun]
-    here = [n for n in here if n not in begun or any(n in load_services().get(d).depends_on for d in dependants)]
-    routes = find_routes(source, target, names=here, available=available)
+    dependants = [n for n in here if n not in begins]
+    here = [n for n in here if n not in begins or any(n in load_services().get(d).depends_on for d in dependants)]
+    routes = find_routes(source, target, names=here, available=available, begins=begins)
     return rehearse_dumps(cloud, source, target, routes, versions), tuple(left_out)
+
+
+def _is_still_elsewhere(service: Service, source: str, versions: Mapping[str, tuple[str, ...]]) -> bool:
+    """May a cloud of that release keep its rows in another database, and is there none of its own?"""
+    heritage = service.inherits
+    return (
+        heritage is not None
+        and heritage.coming_from.holds(source)
+        and heritage.database in versions
+        and not set(service.databases) & set(versions)
+    )
 
 
 class Loaded(BaseModel):
@@ -236,13 +252,16 @@ def _loaded_before(directory: Path) -> Loaded | None:
     return Loaded.model_validate_json(marker.read_text()) if marker.exists() else None
 
 
-def _load(dump: Path, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
+def _load(dump: Path | RunningServer, server: PrivateServer, said: str | None, directory: Path, say: Say) -> Loaded:
     """Load into an empty server and recognise the release. Raises WrongDumps and UnusableDump."""
     marker = directory / "loaded.json"
     marker.unlink(missing_ok=True)
     server.remove()
     began = time.monotonic()
-    names = load(look(dump), server, say=lambda text, fraction: say(text))
+    if isinstance(dump, RunningServer):
+        names = dump.clone_into(server, say=lambda text, fraction: say(text))
+    else:
+        names = load(look(dump), server, say=lambda text, fraction: say(text))
     seconds = time.monotonic() - began
     say(f"{len(names)} databases loaded in {seconds:.1f} s")
     known = {d for service in load_services().services for d in service.databases}
@@ -265,8 +284,11 @@ def _unfinished(journal: Journal, plan: Plan, directory: Path) -> str | None:
         return None
 
 
-def _name(dump: Path, source: str | None, target: str, services: Iterable[str] | None) -> str:
+def _name(dump: Path | RunningServer, source: str | None, target: str, services: Iterable[str] | None) -> str:
     """One directory for one set of dumps and one hop, so that the same words go on where they stopped."""
+    if isinstance(dump, RunningServer):
+        words = f"{dump.identity} {source} {target} {sorted(services or [])}"
+        return f"{dump.label}-to-{target}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
     if not dump.is_dir():
         raise OperatorError(what=f"{dump} is not a directory", because="--dump names one with dumps", do="name another")
     digest = hashlib.sha256()

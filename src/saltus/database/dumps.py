@@ -18,8 +18,8 @@ from saltus.errors import OperatorError
 _SUFFIX = re.compile(r"\.sql(\.gz|\.zst)?$")
 _CURRENT_DATABASE = re.compile(rb"^-- Current Database: `(.+)`\s*$")
 _SECTION = re.compile(rb"^-- (Table structure for table|Temporary (table|view) structure|Dumping (events|routines))")
-_HOST_LINE = re.compile(rb"^-- Host: .* Database: (\S+)")
 _COMPLETED = b"-- Dump completed"
+_LEFT_OUT = (b"CREATE DATABASE ", b"USE `", b"LOCK TABLES ", b"UNLOCK TABLES")
 
 
 class UnusableDump(OperatorError):
@@ -110,26 +110,27 @@ def pieces(path: Path) -> Iterator[Piece]:
 
     Pieces must be read one after another, each to its end. Raises UnusableDump at the end of a truncated dump.
     """
-    named = _SUFFIX.sub("", path.name)
     with open_dump(path) as stream:
-        lines = _Lines(path, stream)
-        head: list[bytes] = []
-        database: str | None = None
-        for line in lines:
-            if match := _HOST_LINE.match(line):
-                database = match.group(1).decode()
-            if _CURRENT_DATABASE.match(line) or _SECTION.match(line):
-                lines.give_back(line)
-                break
-            head.append(line)
-        several = False
-        while (ahead := lines.peek()) is not None:
-            if match := _CURRENT_DATABASE.match(ahead):
-                database, several = match.group(1).decode(), True
-            name = database if several else named
-            yield Piece(name or named, _section(head, lines, name or named))
-        if not lines.completed:
-            raise truncated(path, "its last line is not `-- Dump completed`")
+        yield from split(stream, path)
+
+
+def split(stream: IO[bytes], path: Path) -> Iterator[Piece]:
+    """`pieces` of what is being dumped just now; `path` names it, and its database where the dump does not."""
+    named = _SUFFIX.sub("", path.name)
+    lines = _Lines(path, stream)
+    head: list[bytes] = []
+    database: str | None = None
+    for line in lines:
+        if _CURRENT_DATABASE.match(line) or _SECTION.match(line):
+            lines.give_back(line)
+            break
+        head.append(line)
+    while (ahead := lines.peek()) is not None:
+        if match := _CURRENT_DATABASE.match(ahead):
+            database = match.group(1).decode()
+        yield Piece(database or named, _section(head, lines, database or named))
+    if not lines.completed:
+        raise truncated(path, "its last line is not `-- Dump completed`")
 
 
 def _section(head: list[bytes], lines: _Lines, database: str) -> Iterator[bytes]:
@@ -142,7 +143,9 @@ def _section(head: list[bytes], lines: _Lines, database: str) -> Iterator[bytes]
             return
         first = False
         # The loader makes the databases; and the next piece still needs the settings that the dump's end takes back.
-        if line.startswith((b"CREATE DATABASE ", b"USE `")) or (line.startswith(b"/*!") and b"=@OLD_" in line):
+        # Locks: a table that another client creates meanwhile, with a foreign key to a locked one, would be missing
+        # from them (error 1100).
+        if line.startswith(_LEFT_OUT) or (line.startswith(b"/*!") and b"=@OLD_" in line):
             continue
         yield line
 

@@ -37,11 +37,20 @@ def load(source: Source, server: PrivateServer, *, clients: int | None = None, s
     else:
         server.create()
         server.start()
-        with _Clients(server, clients or max(2, os.cpu_count() or 2)) as pool:
+        with Clients(server, clients or count_clients()) as pool:
             if source.kind == "mydumper":
                 _load_mydumper(source.directory, server, pool, say)
             else:
                 _load_dumps(source.files, server, pool, say)
+    return settle(server)
+
+
+def count_clients() -> int:
+    return max(2, os.cpu_count() or 2)
+
+
+def settle(server: PrivateServer) -> list[str]:
+    """What is done when everything is loaded; the names of the databases."""
     found = server.databases()
     for database in found:
         _take_charset_of_tables(server, database)
@@ -55,13 +64,18 @@ def take_physical(backup: Path, server: PrivateServer) -> None:
         shutil.rmtree(server.data)
     server.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copytree(backup, server.data)
+    prepare(server, backup)
+
+
+def prepare(server: PrivateServer, backup: Path | str) -> None:
+    """Start on a physical backup that lies in the data directory; `backup` is what it is called in errors."""
     done = subprocess.run(
         [find_program("mariadb-backup", "mariabackup"), "--prepare", f"--target-dir={server.data}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise UnusableDump(
-            what=f"the physical backup {backup} cannot be prepared",
+            what=f"the physical backup of {backup} cannot be prepared",
             because=done.stderr.strip()[-600:],
             do="use mariadb-backup of the version that took it (xtrabackup_info names it), or take a backup again",
         )
@@ -88,7 +102,7 @@ def _start_without_grants(server: PrivateServer) -> None:
     server.start()
 
 
-def _load_dumps(files: Iterable[Path], server: PrivateServer, pool: _Clients, say: Say) -> None:
+def _load_dumps(files: Iterable[Path], server: PrivateServer, pool: Clients, say: Say) -> None:
     files = list(files)
     sizes = {path: path.stat().st_size for path in files}
     done, lock = [0], threading.Lock()
@@ -114,7 +128,7 @@ def _load_dumps(files: Iterable[Path], server: PrivateServer, pool: _Clients, sa
             result.result()
 
 
-def _load_mydumper(directory: Path, server: PrivateServer, pool: _Clients, say: Say) -> None:
+def _load_mydumper(directory: Path, server: PrivateServer, pool: Clients, say: Say) -> None:
     files = [p for p in directory.iterdir() if re.search(r"\.sql(\.gz|\.zst)?$", p.name)]
     creates = [p for p in files if "-schema-create.sql" in p.name]
     schemas = [p for p in files if "-schema.sql" in p.name]
@@ -153,7 +167,7 @@ def _take_charset_of_tables(server: PrivateServer, database: str) -> None:
         server.query(f"ALTER DATABASE `{database}` CHARACTER SET {charset} COLLATE {charset}_general_ci")
 
 
-class _Clients:
+class Clients:
     """Several `mariadb` clients that take pieces in turn; each piece goes whole to one of them."""
 
     def __init__(self, server: PrivateServer, count: int) -> None:
@@ -163,7 +177,7 @@ class _Clients:
         for client in self._all:
             self._idle.put(client)
 
-    def __enter__(self) -> _Clients:
+    def __enter__(self) -> Clients:
         return self
 
     def __exit__(self, kind: object, value: object, trace: object) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from saltus.catalog.routes import Route, Stop, needed_releases
 from saltus.catalog.schemas import load_schemas
-from saltus.catalog.services import Crossing, CrossingStep, ManageCommand, Service, load_services
+from saltus.catalog.services import Crossing, CrossingStep, ManageCommand, Range, RowCheck, Service, load_services
 from saltus.plan.actions import (
     Action,
     BuildToolbox,
@@ -15,6 +15,7 @@ from saltus.plan.actions import (
     CountRows,
     CureRows,
     ManageDatabases,
+    MoveTables,
 )
 from saltus.plan.plan import Impact, Plan, Stage, Step
 
@@ -57,7 +58,7 @@ def rehearse_dumps(
                 way_back=_NOTHING_TO_UNDO,
                 steps=(
                     Step(id="databases/rows-before", title="Count the rows", action=CountRows(databases=databases)),
-                    *(step for name, route in routes.items() for step in _route(name, route, lanes[name])),
+                    *_all_routes(routes, lanes),
                     Step(id="databases/rows-after", title="Count the rows again", action=CountRows(databases=after)),
                 ),
             ),
@@ -66,7 +67,11 @@ def rehearse_dumps(
                 title="Ask the rows what the exit codes do not say",
                 impact=Impact.NONE,
                 way_back=_NOTHING_TO_UNDO,
-                steps=tuple(_questions(services.get(name), target) for name in routes if _asks(name, target))
+                steps=tuple(
+                    _questions(name, checks)
+                    for name in routes
+                    if (checks := _checks(services.get(name), target, after))
+                )
                 or (Step(id="verify/rows", title="Count the rows", action=CountRows(databases=after)),),
             ),
         ),
@@ -84,8 +89,31 @@ def _lanes(services: list[Service]) -> dict[str, str]:
     return {name: "+".join(group) for name, group in together.items()}
 
 
-def _route(name: str, route: Route, lane: str) -> Iterator[Step]:
-    service, previous = load_services().get(name), route.source
+def _all_routes(routes: Mapping[str, Route], lanes: Mapping[str, str]) -> Iterator[Step]:
+    """Service by service; one that inherits from another follows the first stop at which its heritage is ready."""
+    waiting: dict[str, dict[str, str]] = {}  # {donor: {its stop: heir}}
+    for name, route in routes.items():
+        heritage = load_services().get(name).inherits
+        if heritage and route.stops[0].creates and heritage.service in routes:
+            stops = routes[heritage.service].releases
+            ready = next(stop for stop in stops if Range(since=heritage.not_before).holds(stop))
+            waiting.setdefault(heritage.service, {})[ready] = name
+    heirs = {heir for stops in waiting.values() for heir in stops.values()}
+    for name, route in routes.items():
+        if name in heirs:
+            continue
+        yield from _before_its_stops(name, route, lanes[name])
+        previous = route.source
+        for stop in route.stops:
+            yield from _steps_of(name, previous, stop, lanes[name])
+            previous = stop.release
+            if heir := waiting.get(name, {}).get(stop.release):
+                (first,) = routes[heir].stops
+                yield from _steps_of(heir, route.source, first, lanes[heir], inherits=True)
+
+
+def _before_its_stops(name: str, route: Route, lane: str) -> Iterator[Step]:
+    service = load_services().get(name)
     if turned := _turn_home(service, route):
         yield Step(
             id=f"databases/{name}-turn-home", title=f"{name}: point the clone at itself", action=turned, lane=lane
@@ -93,15 +121,44 @@ def _route(name: str, route: Route, lane: str) -> Iterator[Step]:
     if conditions := _conditions(service, route):
         title = f"{name}: look whether {route.source} finished its data migrations"
         yield Step(id=f"databases/{name}-conditions", title=title, action=conditions, lane=lane)
-    for stop in route.stops:
-        for key, title, action in _stop(service, previous, stop):
-            yield Step(
-                id=f"databases/{name}-{stop.release}-{key}",
-                title=f"{name} {stop.release}: {title}",
-                action=action,
-                lane=lane,
-            )
-        previous = stop.release
+
+
+def _steps_of(name: str, previous: str, stop: Stop, lane: str, *, inherits: bool = False) -> Iterator[Step]:
+    """Everything that is done at one stop."""
+    service = load_services().get(name)
+    for key, title, action in (*(_inherit(service, stop) if inherits else ()), *_stop(service, previous, stop)):
+        yield Step(
+            id=f"databases/{name}-{stop.release}-{key}",
+            title=f"{name} {stop.release}: {title}",
+            action=action,
+            lane=lane,
+        )
+
+
+def _inherit(service: Service, stop: Stop) -> Iterator[tuple[str, str, Action]]:
+    """The tables of another service become the new one's; its own tools take them on from there."""
+    heritage = service.inherits
+    assert heritage is not None
+    (database,) = service.databases
+    yield (
+        "inherit",
+        f"take over the tables that {heritage.service} kept in {heritage.database}",
+        MoveTables(
+            service=service.name,
+            source=heritage.database,
+            target=database,
+            tables=heritage.tables,
+            because=heritage.source,
+        ),
+    )
+    yield (
+        "stamp",
+        f"say which schema they have: {heritage.version}",
+        _manage(service, stop.release, heritage.stamp, {database: (heritage.version,)}),
+    )
+    yield from _data_migrations(service, stop.release, "first-")
+    if heritage.undone:
+        yield "first-rows", "look whether they did", CheckRows(service=service.name, checks=heritage.undone)
 
 
 def _turn_home(service: Service, route: Route) -> CureRows | None:
@@ -194,6 +251,7 @@ def _crossing_step(service: Service, release: str, step: CrossingStep) -> Action
         exit_codes=step.exit_codes,
         repeat_on=step.repeat_on,
         create=step.create,
+        ahead=step.ahead,
     )
 
 
@@ -213,6 +271,7 @@ def _manage(
     exit_codes: tuple[int, ...] = (0,),
     repeat_on: tuple[int, ...] = (),
     create: tuple[str, ...] = (),
+    ahead: tuple[str, ...] = (),
 ) -> ManageDatabases:
     words = {word.strip("{}") for word in argv}
     return ManageDatabases(
@@ -221,6 +280,7 @@ def _manage(
         command=Command(argv=argv, user=service.user, exit_codes=exit_codes),
         repeat_on=repeat_on,
         create=create,
+        ahead=ahead,
         expect=dict(expect),
         lookups={word: sql for word, sql in service.lookups.items() if word in words},
     )
@@ -237,16 +297,16 @@ def _key(command: ManageCommand, index: int) -> str:
     return "-".join(words) or str(index)
 
 
-def _asks(name: str, target: str) -> bool:
-    return any(check.holds(target) for check in load_services().get(name).row_checks)
+def _checks(service: Service, target: str, databases: Collection[str]) -> list[RowCheck]:
+    """What is asked of the rows at the end, of databases that are there."""
+    return [c for c in service.row_checks if c.holds(target) and set(c.databases) <= set(databases)]
 
 
-def _questions(service: Service, target: str) -> Step:
-    asked = [check for check in service.row_checks if check.holds(target)]
+def _questions(name: str, asked: list[RowCheck]) -> Step:
     checks = {check.says: check.sql for check in asked if not check.only_warns}
     warnings = {check.says: check.sql for check in asked if check.only_warns}
     return Step(
-        id=f"verify/{service.name}",
-        title=f"{service.name}: {'; '.join([*checks, *warnings])}",
-        action=CheckRows(service=service.name, checks=checks, warnings=warnings),
+        id=f"verify/{name}",
+        title=f"{name}: {'; '.join([*checks, *warnings])}",
+        action=CheckRows(service=name, checks=checks, warnings=warnings),
     )

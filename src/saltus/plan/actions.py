@@ -252,6 +252,8 @@ class ManageDatabases(ActionBase):
     tolerates: tuple[str, ...] = ()
     """Data migrations that may fail in a clone, because they ask running services."""
     create: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    """SQL before the command: the rows that it would write one by one. Safe to repeat."""
     expect: dict[str, tuple[str, ...]] = {}
     """{database: versions afterwards}"""
     lookups: dict[str, str] = {}
@@ -264,6 +266,17 @@ class CureRows(ActionBase):
     service: str
     create: tuple[str, ...] = ()
     statements: tuple[str, ...]
+    because: str
+
+
+class MoveTables(ActionBase):
+    """Take tables over from another database of the clone, as they are; every row is compared. Nothing is removed."""
+
+    kind: Literal["database.move-tables"] = "database.move-tables"
+    service: str
+    source: str
+    target: str
+    tables: tuple[str, ...]
     because: str
 
 
@@ -536,6 +549,7 @@ Action = Annotated[
     | BuildToolbox
     | ManageDatabases
     | CureRows
+    | MoveTables
     | CheckRows
     | CountRows
     | ListApis

@@ -13,6 +13,7 @@ from saltus.catalog.services import load_services
 from saltus.toolbox.python import find_python
 from saltus.toolbox.recipes import CannotBuild, Era, constraints, load_recipes
 from saltus.toolbox.shelf import Record, Shelf, Toolbox
+from saltus.toolbox.suites import Interpreter
 
 _VIRTUALENV = "virtualenv==20.15.1"  # the last whose environments run Python 2.7
 _SEEDS = ("--pip", "20.3.4", "--setuptools", "44.1.1", "--wheel", "0.37.1")
@@ -43,10 +44,10 @@ def build(
     wanted |= have
     era = recipes.era(release)
     requirements = {service: recipes.requirement(release, service, given) for service in sorted(wanted)}
-    python = find_python(era.python)
+    python = find_python(era.python, unpacked=shelf.directory / "interpreters", say=say)
     home = shelf.home(release)
     try:
-        say(f"{release}: {', '.join(requirements)} on {python.parent.parent.name}")
+        say(f"{release}: {', '.join(requirements)} on {python.path}")
         _make(home / "all", release, era, python, list(requirements.values()))
         places = dict.fromkeys(requirements, "all")
     except CannotBuild as together:
@@ -55,13 +56,13 @@ def build(
         say(f"{release}: one environment for all does not resolve ({together.because[-200:]}); one a service")
         places = {}
         for service, requirement in requirements.items():
-            say(f"{release}: {service} on {python}")
+            say(f"{release}: {service} on {python.path}")
             _make(home / service, release, era, python, [requirement])
             places[service] = service
-    return shelf.put(Record(release=release, python=str(python), services=places, packages=requirements))
+    return shelf.put(Record(release=release, python=str(python.path), services=places, packages=requirements))
 
 
-def _make(place: Path, release: str, era: Era, python: Path, requirements: list[str]) -> None:
+def _make(place: Path, release: str, era: Era, python: Interpreter, requirements: list[str]) -> None:
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     pins = place.parent / "constraints.txt"
@@ -72,10 +73,10 @@ def _make(place: Path, release: str, era: Era, python: Path, requirements: list[
         _make_with_uv(place, era, python, pins, requirements)
 
 
-def _make_with_uv(place: Path, era: Era, python: Path, pins: Path, requirements: list[str]) -> None:
+def _make_with_uv(place: Path, era: Era, python: Interpreter, pins: Path, requirements: list[str]) -> None:
     uv = _uv()
-    _run([uv, "venv", "--quiet", "--python", str(python), str(place)])
-    environment = {}
+    _run([uv, "venv", "--quiet", "--python", str(python.path), str(place)])
+    environment = dict(python.environment)
     if era.build_with:
         build_pins = place.parent / "build-constraints.txt"
         build_pins.write_text("\n".join(era.build_with) + "\n")
@@ -84,12 +85,12 @@ def _make_with_uv(place: Path, era: Era, python: Path, pins: Path, requirements:
     _run([*install, *era.with_, "PyMySQL", *requirements], environment)
 
 
-def _make_with_pip(place: Path, era: Era, python: Path, pins: Path, requirements: list[str]) -> None:
+def _make_with_pip(place: Path, era: Era, python: Interpreter, pins: Path, requirements: list[str]) -> None:
     """Python 2.7: the last pip for it, its old resolver, and builds in the environment itself."""
     _run(
         [
             _uv(), "tool", "run", "--quiet", "--from", _VIRTUALENV, "--python", "3.11",
-            "virtualenv", "--quiet", "--python", str(python), "--no-download", *_SEEDS, str(place),
+            "virtualenv", "--quiet", "--python", str(python.path), "--no-download", *_SEEDS, str(place),
         ]
     )  # fmt: skip
     install = [
@@ -98,8 +99,8 @@ def _make_with_pip(place: Path, era: Era, python: Path, pins: Path, requirements
         "--constraint", str(pins),
     ]  # fmt: skip
     for first in era.first:
-        _run([*install, first])
-    _run([*install, "PyMySQL", *era.with_, *requirements])
+        _run([*install, first], python.environment)
+    _run([*install, "PyMySQL", *era.with_, *requirements], python.environment)
 
 
 def _uv() -> str:

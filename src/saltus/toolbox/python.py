@@ -1,4 +1,4 @@
-"""Interpreters on this machine: on the PATH, from pyenv, from uv."""
+"""Interpreters: on this machine, from the PATH, pyenv or uv; else unpacked from a Debian suite."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from saltus.toolbox.recipes import CannotBuild
+from saltus.toolbox.recipes import CannotBuild, load_recipes
+from saltus.toolbox.suites import Interpreter, Say, unpack
 
 
-def find_python(versions: tuple[str, ...]) -> Path:
-    """The interpreter of the first of `versions` (`3.11`, `2.7`) that is here. Raises CannotBuild."""
+def find_python(versions: tuple[str, ...], *, unpacked: Path, say: Say = lambda text: None) -> Interpreter:
+    """The interpreter of the first of `versions` (`3.11`, `2.7`) that is here, else one of a suite, below `unpacked`.
+
+    Raises CannotBuild.
+    """
     for version in versions:
         for candidate in _candidates(version):
             if _is(candidate, version):
-                return candidate
+                return Interpreter(candidate, {})
+    for version in versions:
+        if version in load_recipes().suites:
+            return unpack(version, unpacked, say=say)
     raise CannotBuild(
         what=f"no Python {' or '.join(versions)} was found",
-        because="neither the PATH, nor pyenv, nor uv has one",
-        do=f"pyenv install {versions[0]}" + ("" if versions[0] == "2.7" else f", or: uv python install {versions[0]}"),
+        because="neither the PATH, nor pyenv, nor uv has one, and no Debian suite that is known",
+        do=f"pyenv install {versions[0]}, or: uv python install {versions[0]}",
     )
 
 

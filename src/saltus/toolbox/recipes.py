@@ -36,10 +36,23 @@ class Era(Range):
     """Constraints on what source packages are built with."""
 
 
+class Suite(BaseModel):
+    """A Debian suite that has an interpreter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suite: str
+    packages: tuple[str, ...]
+
+
 class Recipes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
+    suites: dict[str, Suite]
+    """{Python: the suite that it can be unpacked from}"""
+    compiler: tuple[str, ...]
+    """Unpacked with every interpreter: what builds the parts in C for which nobody has wheels."""
     eras: tuple[Era, ...]
     packages: dict[str, dict[str, str]]
     """{release: {service: version in the registry}}"""

@@ -21,6 +21,7 @@ from saltus.database.judge import (
     last_revision,
 )
 from saltus.database.local import LocalTools, fill_names
+from saltus.database.moving import take_over
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
 from saltus.plan.actions import (
@@ -30,6 +31,7 @@ from saltus.plan.actions import (
     CountRows,
     CureRows,
     ManageDatabases,
+    MoveTables,
 )
 from saltus.runner.performer import Outcome, Performers, StepContext, stop_if_cancelled
 from saltus.toolbox.build import build
@@ -62,6 +64,7 @@ def performers(clone: Clone) -> Performers:
         "toolbox.build": ToolboxBuilder(clone),
         "database.manage": DatabaseManager(clone),
         "database.cure": RowCurer(clone),
+        "database.move-tables": TableMover(clone),
         "database.check-rows": RowChecker(clone),
         "database.count-rows": RowCounter(clone),
     }
@@ -97,6 +100,7 @@ class DatabaseManager:
         argv = tuple(_looked_up(word, action, server) for word in action.command.argv)
         command = action.command.model_copy(update={"argv": argv})
         before = {database: server.read_versions(database) for database in _watched(action)}
+        written = sum(_write(statement, action, server) for statement in action.ahead)
         try:
             runs, last, moved = self._until_done(action, command, tools, context)
         except SyncFailed as exc:
@@ -104,12 +108,13 @@ class DatabaseManager:
         found = {database: server.read_versions(database) for database in _watched(action)}
         judge_versions(found, action.expect, after=" ".join(argv), do=self._how_to_go_on())
         return Outcome(
-            _summary(before, found, runs, moved),
+            _summary(before, found, runs, moved or written),
             {
                 "argv": list(last.argv),
                 "runs": runs,
                 "exit_code": last.exit_code,
                 "moved": moved,
+                "written_ahead": written,
                 "tolerated": list(failed_migrations(last.output)),
                 "before": {d: list(v) for d, v in before.items()},
                 "after": {d: list(v) for d, v in found.items()},
@@ -193,6 +198,18 @@ def _looked_up(word: str, action: ManageDatabases, server: PrivateServer) -> str
     return str(rows[0][0])
 
 
+def _write(statement: str, action: ManageDatabases, server: PrivateServer) -> int:
+    """Run one statement with what the step looks up; the rows that it wrote."""
+    for word in action.lookups:
+        statement = statement.replace("{" + word + "}", _looked_up("{" + word + "}", action, server))
+    connection = server.connect()
+    try:
+        with connection.cursor() as cursor:
+            return int(cursor.execute(fill_names(statement, server)))
+    finally:
+        connection.close()
+
+
 def _summary(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, ...]], runs: int, moved: int) -> str:
     parts = []
     for database, versions in after.items():
@@ -222,6 +239,19 @@ class RowCurer:
         finally:
             connection.close()
         return Outcome(f"{changed} rows", {"rows": changed, "statements": list(action.statements)})
+
+
+@dataclass(frozen=True)
+class TableMover:
+    clone: Clone
+
+    def perform(self, action: MoveTables, context: StepContext) -> Outcome:
+        moved = take_over(self.clone.up(), action.source, action.target, action.tables, say=context.say)
+        told = ", ".join(f"{rows} {table}" for table, rows in moved.items() if rows)
+        return Outcome(
+            f"from {action.source} to {action.target}: {told or 'the tables, which hold no rows'}",
+            {"moved": dict(moved), "because": action.because},
+        )
 
 
 @dataclass(frozen=True)

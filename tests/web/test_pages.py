@@ -13,6 +13,9 @@ from sqlalchemy import text
 from saltus.commands import runs
 from saltus.journal.approvals import Person
 from saltus.journal.store import Journal
+from saltus.runner.gates import JournalAsker
+from saltus.runner.performers.fake import EveryKind
+from saltus.runner.run import Runner
 
 
 def csrf(html: str) -> str:
@@ -111,3 +114,32 @@ def test_a_run_of_another_version_is_listed_and_does_not_stop_the_others(
     answer = client.get(f"/runs/{other}")
     assert answer.status_code == 409
     assert "cannot be read" in answer.text
+
+
+def test_a_difference_is_shown_and_an_operator_accepts_it_there(page: Page, journal: Journal) -> None:
+    run = journal.create_run(make_plan(), by="ann")
+    found = {**make_plan().facts, "virtual address at": "nobody"}
+    runner = Runner(journal, EveryKind(Worker()), JournalAsker(waits=False), by="ann", facts=lambda: found)
+    assert runner.run(run).status == "paused"
+    line = "virtual address at: prx01-a expected, nobody found"
+    seen = page.of("eve").get(f"/runs/{run}").text
+    assert line in seen
+    assert "/accept-drift" not in seen, "a viewer cannot"
+    ann = page.of("ann")
+    html = ann.get(f"/runs/{run}").text
+    answer = ann.post(f"/api/v1/runs/{run}/accept-drift", data={"csrf": csrf(html), "reason": "known"})
+    assert answer.status_code == 303
+    assert f"/api/v1/runs/{run}/accept-drift" not in ann.get(f"/runs/{run}").text
+    (accepted,) = [line for line in runs.audit(journal, run) if line.what == "drift.accepted"]
+    assert (accepted.by, accepted.origin) == ("ann", "testclient by page")
+    assert runner.run(run).status == "waiting"
+
+
+def test_an_abort_at_the_page_offers_the_way_back(page: Page, journal: Journal, waiting: str) -> None:
+    offered: list[tuple[str, str]] = []
+    page.site.offer_way_back = lambda run, who: offered.append((run, who.name))
+    ann = page.of("ann")
+    html = ann.get(f"/runs/{waiting}").text
+    ann.post(f"/api/v1/runs/{waiting}/abort", data={"csrf": csrf(html), "reason": "another day"})
+    assert journal.state(waiting).status == "aborted"
+    assert offered == [(waiting, "ann")]

@@ -136,7 +136,7 @@ def test_a_run_in_the_background_its_gates_its_death_and_who_did_what(desk: Desk
     os.kill(pid, signal.SIGKILL)  # in the middle of the window
     assert approval.communicate(timeout=90)[0].startswith("rehearse/approve approved by bob\n")
     _, followed = follower.communicate(timeout=90)
-    assert "rehearse/approve approved: seen" in followed
+    assert "real-upgrade/freeze done" in followed
     assert "interrupted" in followed or "ready" in followed, "the follower sees that nobody runs it any more"
 
     run_again, second = desk.detaches("ann", run)

@@ -1,5 +1,7 @@
 """Each directory `run-*` is a thing that a run refuses, told word for word; the function of its name provokes it.
 
+Each `audit-*` is an answer to a gate that somebody wrote into the database, and what the audit says of it.
+
 After a deliberate change of words: SALTUS_REWRITE=1 pytest.
 """
 
@@ -17,10 +19,10 @@ from plans import gate, plan, stage, step, verified
 from sqlalchemy import text
 
 from saltus.commands import runs, users
-from saltus.commands.identity import who_acts
+from saltus.commands.identity import demand, who_acts, who_approves_unseen
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
-from saltus.journal.events import DriftSeen, RunStarted, StepStarted
+from saltus.journal.events import DriftSeen, GateApproved, RunStarted, StepStarted
 from saltus.journal.redactor import Redactor
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
@@ -64,6 +66,14 @@ class Desk:
         came = RunStarted(at=AT, by="ann", runner="dead", host="ctl", pid=7, saltus="0.1.0")
         self.journal.append(run, came, StepStarted(at=AT, by="ann", step="build/ctl01", attempt=1))
         return run
+
+
+def acts_with(desk: Desk, token: str) -> None:
+    os.environ["SALTUS_TOKEN"] = token
+    try:
+        who_acts(desk.journal)
+    finally:
+        del os.environ["SALTUS_TOKEN"]
 
 
 def run_late_answer(desk: Desk) -> None:
@@ -125,11 +135,52 @@ def run_used_token(desk: Desk) -> None:
     token = desk.journal.accounts.first_token(by="root")
     assert token
     desk.journal.accounts.check_token(token)
-    os.environ["SALTUS_TOKEN"] = token
-    try:
-        who_acts(desk.journal)
-    finally:
-        del os.environ["SALTUS_TOKEN"]
+    acts_with(desk, token)
+
+
+def run_expired_token(desk: Desk) -> None:
+    desk.journal.accounts.create("ann", "operator", by="root")
+    acts_with(desk, desk.journal.accounts.new_token("ann", lifetime=timedelta(seconds=-1)))
+
+
+def run_token_of_a_closed_account(desk: Desk) -> None:
+    desk.journal.accounts.create("ann", "operator", by="root")
+    token = desk.journal.accounts.new_token("ann", lifetime=timedelta(days=1))
+    desk.journal.accounts.change("ann", active=False)
+    acts_with(desk, token)
+
+
+def run_nobody_starts(desk: Desk) -> None:
+    desk.journal.accounts.create("ann", "operator", by="root")
+    demand(desk.journal, Person("eve", "eve@ctl"), "operator", "run control")
+
+
+def run_approves_unseen_as_another(desk: Desk) -> None:
+    desk.journal.accounts.create("app", "approver", by="root")
+    who_approves_unseen(desk.journal, Person("app", "app@ctl", "approver"), "eve")
+
+
+def run_approves_unseen_without_an_account(desk: Desk) -> None:
+    desk.journal.accounts.create("app", "approver", by="root")
+    who_approves_unseen(desk.journal, ANN, "demo")
+
+
+def run_short_password(desk: Desk) -> None:
+    desk.journal.accounts.create("ann", "operator", by="root")
+    desk.journal.accounts.set_password("ann", "hunter2")
+
+
+def run_second_answer_after_a_rejection(desk: Desk) -> None:
+    run = desk.waiting(gate(answers=2))
+    runs.reject(desk.journal, run, BOB, clock=desk.clock)
+    runs.approve(desk.journal, run, Person("eve"), clock=desk.clock)
+
+
+def run_answer_after_it_expired(desk: Desk) -> None:
+    run = desk.waiting(gate(expires_after=timedelta(hours=2)))
+    desk.clock.move(timedelta(hours=3))
+    desk.go_on(run)
+    runs.approve(desk.journal, run, BOB, clock=desk.clock)
 
 
 def run_two_runners(desk: Desk) -> None:
@@ -250,6 +301,71 @@ def run_notify_file(desk: Desk) -> None:
     read_channels(path)
 
 
+# -- answers written past every verb into the database: they do not count, and the audit says why
+
+
+def written(desk: Desk, run: str, **changed: object) -> str:
+    """What the audit says of an approval of bob's that somebody wrote again, with `changed` in it."""
+    events = desk.journal.read(run)
+    given = next(event for _, event in events if isinstance(event, GateApproved))
+    state = desk.journal.state(run)
+    asked = {
+        "gate": "build/accept",
+        "fingerprint": state.plan.fingerprint,
+        "asking": state.gates["build/accept"].asking,
+    }
+    with desk.journal.db.write() as connection:
+        forged = given.model_copy(update={**changed.pop("like", asked), **changed})  # type: ignore[dict-item]
+        connection.execute(
+            text("INSERT INTO events (run, seq, kind, json) VALUES (:run, :seq, 'gate.approved', :json)"),
+            {"run": run, "seq": events[-1][0] + 1, "json": forged.model_dump_json()},
+        )
+    before = {name: found.status for name, found in state.gates.items()}
+    assert {name: found.status for name, found in desk.journal.state(run).gates.items()} == before
+    return runs.audit(desk.journal, run)[-1].text
+
+
+def audit_forged_answer(desk: Desk) -> str:
+    run = desk.waiting(gate(answers=2))
+    runs.approve(desk.journal, run, BOB, clock=desk.clock)
+    return written(desk, run, by="eve")
+
+
+def audit_answer_with_the_key_of_another_installation(desk: Desk) -> str:
+    run = desk.waiting(gate(answers=2))
+    runs.approve(desk.journal, run, BOB, clock=desk.clock)
+    given = next(event for _, event in desk.journal.read(run) if isinstance(event, GateApproved))
+    stranger = Signer(b"another key").sign(given.model_copy(update={"by": "eve"}))
+    return written(desk, run, by="eve", signature=stranger.signature)
+
+
+def audit_replayed_answer_of_an_earlier_asking(desk: Desk) -> str:
+    run = desk.waiting(gate(answers=2, expires_after=timedelta(hours=2)))
+    runs.approve(desk.journal, run, BOB, clock=desk.clock)
+    desk.clock.move(timedelta(hours=3))
+    desk.go_on(run)
+    desk.go_on(run)
+    return written(desk, run, like={})
+
+
+def audit_replayed_answer_of_another_run(desk: Desk) -> str:
+    other = desk.waiting(cloud="large")
+    answer = runs.approve(desk.journal, other, BOB, clock=desk.clock)
+    run = desk.waiting(gate(answers=2))
+    runs.approve(desk.journal, run, Person("eve"), clock=desk.clock)
+    return written(desk, run, like=answer.model_dump())
+
+
+def audit_backdated_answer(desk: Desk) -> str:
+    """In time by its own time, but nobody here signed that time."""
+    run = desk.waiting(gate(answers=2, expires_after=timedelta(hours=2)))
+    runs.approve(desk.journal, run, BOB, clock=desk.clock)
+    return written(desk, run, by="eve", at=AT + timedelta(minutes=1))
+
+
+RECORDED: dict[str, Callable[[Desk], str]] = {
+    name.replace("_", "-"): case for name, case in sorted(globals().items()) if name.startswith("audit_")
+}
 CASES: dict[str, Callable[[Desk], None]] = {
     name.replace("_", "-"): case for name, case in sorted(globals().items()) if name.startswith("run_")
 }
@@ -265,6 +381,7 @@ def in_the_journals_words(error: str, directory: Path) -> str:
 def test_every_case_has_its_words_and_the_other_way_round() -> None:
     if not os.environ.get("SALTUS_REWRITE"):
         assert {path.name for path in HERE.glob("run-*")} == set(CASES)
+        assert {path.name for path in HERE.glob("audit-*")} == set(RECORDED)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -273,17 +390,35 @@ def test_a_run_refuses_it_in_these_words(name: str, tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as refused:
         CASES[name](desk)
     desk.journal.close()
-    error = in_the_journals_words(str(refused.value), tmp_path)
-    path = HERE / name / "error.txt"
+    is_in_these_words(HERE / name / "error.txt", in_the_journals_words(str(refused.value), tmp_path))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_an_answer_that_does_not_count_is_on_record_in_these_words(name: str, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    told = RECORDED[name](desk)
+    desk.journal.close()
+    is_in_these_words(HERE / name / "audit.txt", in_the_journals_words(told, tmp_path))
+
+
+def is_in_these_words(path: Path, words: str) -> None:
     if os.environ.get("SALTUS_REWRITE"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(error)
-    assert error == path.read_text()
+        path.write_text(words)
+    assert words == path.read_text()
 
 
 @pytest.mark.parametrize(
     "name",
-    ["run-late-answer", "run-second-answer", "run-starter-answers", "run-viewer-approves", "run-nobody-approves"],
+    [
+        "run-late-answer",
+        "run-second-answer",
+        "run-starter-answers",
+        "run-viewer-approves",
+        "run-nobody-approves",
+        "run-second-answer-after-a-rejection",
+        "run-answer-after-it-expired",
+    ],
 )
 def test_a_refused_answer_is_on_record(name: str, tmp_path: Path) -> None:
     desk = Desk(tmp_path)

@@ -119,11 +119,15 @@ class FakeDesk(Desk):
     def __init__(self, journal: Journal, state: Path, *, pace_s: float = 0.0) -> None:
         super().__init__(FakeWorkplace(Settings.from_options(state=str(state), model=None, journal=journal_url(state))))
         self._journal, self._pace_s = journal, pace_s
+        self.offered: list[tuple[str, str]] = []
 
     def _workplace(self) -> Workplace:
         place = FakeWorkplace(self._settings)
         place.journal = self._journal
         return place
+
+    def offer_way_back(self, run: str, who: Person) -> None:
+        self.offered.append((run, who.name))
 
     def start(self, name: str, who: Person) -> str:
         run = find_or_create_run(self._workplace(), name, who.name)

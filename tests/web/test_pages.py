@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from conftest import Page
-from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
+from page_cloud import FakeDesk, Worker, fleet_plan, half_done, make_plan, run_here
 from pydantic import JsonValue
 from sqlalchemy import text
 
@@ -18,6 +18,9 @@ from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.events import Evidence, RunStarted, StepFinished, StepNoted, StepStarted
 from saltus.journal.store import Journal
+from saltus.runner.gates import JournalAsker
+from saltus.runner.performers.fake import EveryKind
+from saltus.runner.run import Runner
 
 
 def csrf(html: str) -> str:
@@ -190,3 +193,31 @@ def test_differences_that_a_step_has_folded_itself_are_shown_like_the_others(pag
     )
     html = page.of("eve").get(f"/runs/{run}/evidence").text
     assert "2 packages</strong> differ on cmp0001 and cmp0002" in html
+
+
+def test_a_difference_is_shown_and_an_operator_accepts_it_there(page: Page, journal: Journal) -> None:
+    run = journal.create_run(make_plan(), by="ann")
+    found = {**make_plan().facts, "virtual address at": "nobody"}
+    runner = Runner(journal, EveryKind(Worker()), JournalAsker(waits=False), by="ann", facts=lambda: found)
+    assert runner.run(run).status == "paused"
+    line = "virtual address at: prx01-a expected, nobody found"
+    seen = page.of("eve").get(f"/runs/{run}").text
+    assert line in seen
+    assert "/accept-drift" not in seen, "a viewer cannot"
+    ann = page.of("ann")
+    html = ann.get(f"/runs/{run}").text
+    answer = ann.post(f"/api/v1/runs/{run}/accept-drift", data={"csrf": csrf(html), "reason": "known"})
+    assert answer.status_code == 303
+    assert f"/api/v1/runs/{run}/accept-drift" not in ann.get(f"/runs/{run}").text
+    (accepted,) = [line for line in runs.audit(journal, run) if line.what == "drift.accepted"]
+    assert (accepted.by, accepted.origin) == ("ann", "testclient by page")
+    assert runner.run(run).status == "waiting"
+
+
+def test_an_abort_at_the_page_offers_the_way_back(page: Page, journal: Journal, waiting: str) -> None:
+    ann = page.of("ann")
+    html = ann.get(f"/runs/{waiting}").text
+    ann.post(f"/api/v1/runs/{waiting}/abort", data={"csrf": csrf(html), "reason": "another day"})
+    assert journal.state(waiting).status == "aborted"
+    assert isinstance(page.site.desk, FakeDesk)
+    assert page.site.desk.offered == [(waiting, "ann")]

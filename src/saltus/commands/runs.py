@@ -25,7 +25,7 @@ from saltus.journal.events import (
     StepNoted,
     StepSkipped,
 )
-from saltus.journal.fold import RunState
+from saltus.journal.fold import RunState, fold
 from saltus.journal.leases import Lease
 from saltus.journal.store import Journal, JournalMoved, NotReadable, RunRecord
 from saltus.journal.words import tell
@@ -263,17 +263,25 @@ _BY_PERSONS = (
 
 
 def audit(journal: Journal, run: str) -> list[AuditLine]:
-    """Who started, answered, refused, paused, skipped and ended, from where, and whether signatures hold."""
-    run = journal.find_run(run).id
+    """Who started, answered, refused, paused, skipped and ended, from where, and whether signatures hold.
+
+    An answer that was written into the journal past `saltus approve` and does not count, forged or replayed, says why.
+    """
+    record = journal.find_run(run)
+    genuine = journal.signer.genuine if journal.signer else None
+    state = fold(journal.plan_of(record.id), [], genuine=genuine)
     lines = []
-    for seq, event in journal.read(run):
-        if event.kind not in _BY_PERSONS:
-            continue
-        signature = ""
-        if isinstance(event, GateApproved | GateRejected) and journal.signer:
-            signature = "holds" if journal.signer.genuine(event) else "does not hold"
-        origin = getattr(event, "origin", "") or getattr(event, "host", "")
-        lines.append(AuditLine(seq, event.at, event.by, event.kind, tell(event), origin, signature))
+    for seq, event in journal.read(record.id):
+        text, signature = tell(event), ""
+        if isinstance(event, GateApproved | GateRejected):
+            if because := state.why_not(event):
+                text += f"; it does not count: {because}"
+            if genuine:
+                signature = "holds" if genuine(event) else "does not hold"
+        state.take(seq, event)
+        if event.kind in _BY_PERSONS:
+            origin = getattr(event, "origin", "") or getattr(event, "host", "")
+            lines.append(AuditLine(seq, event.at, event.by, event.kind, text, origin, signature))
     return lines
 
 

@@ -23,6 +23,7 @@ from salt.exceptions import CommandExecutionError
 
 TAIL_LINES = 40
 TAIL_CHARACTERS = 8000
+LOOPBACK = "lo"
 
 
 def _node():
@@ -413,10 +414,21 @@ def _ip(*arguments):
 
 
 def _addresses():
-    """{address: interface} of the machine."""
+    """{address: interface} of the machine, as its neighbours see it: what only the loopback interface has, no one reaches."""
     return {
         info["local"]: interface["ifname"]
         for interface in _ip("-4", "address", "show")
+        if interface["ifname"] != LOOPBACK
+        for info in interface.get("addr_info", [])
+        if "local" in info
+    }
+
+
+def _inside():
+    """The addresses that only this machine itself sees."""
+    return {
+        info["local"]
+        for interface in _ip("-4", "address", "show", "dev", LOOPBACK)
         for info in interface.get("addr_info", [])
         if "local" in info
     }
@@ -466,6 +478,37 @@ def vip_answers():
     return done.returncode == 0
 
 
+def keep_vip_inside():
+    """Have the virtual address where no neighbour sees it -> {"vip", "taken": whether it was not here before}.
+
+    Whoever sends a packet for that address to this machine is served; whoever asks the network where it is gets no
+    answer from here. So machines that `reach_vip_by` this one use a proxy that users do not yet see.
+    """
+    vip = _node()["vip"]
+    for setting, value in (("arp_ignore", 1), ("arp_announce", 2)):
+        pathlib.Path(f"/proc/sys/net/ipv4/conf/all/{setting}").write_text(f"{value}\n")
+    taken = not has_vip() and vip not in _inside()
+    if taken:
+        _ip("address", "add", f"{vip}/32", "dev", LOOPBACK)
+    return {"vip": vip, "taken": taken}
+
+
+def reach_vip_by(address):
+    """Send this machine's own packets for the virtual address to the machine at `address` -> {"vip", "by"}."""
+    vip = _node()["vip"]
+    _ip("route", "replace", f"{vip}/32", "via", address)
+    return {"vip": vip, "by": address}
+
+
+def reach_vip_directly():
+    """Find the virtual address as everybody does -> {"vip", "changed": whether it was reached by another way}."""
+    vip = _node()["vip"]
+    own = bool(_ip("route", "show", f"{vip}/32"))
+    if own:
+        _ip("route", "del", f"{vip}/32")
+    return {"vip": vip, "changed": own}
+
+
 def take_vip():
     """Take the virtual address, announce it, keep it over a reboot -> {"vip", "taken": whether it was not here before}.
 
@@ -476,6 +519,8 @@ def take_vip():
     taken = not has_vip()
     if taken:
         _ip("address", "add", f"{node['vip']}/32", "dev", interface)
+    if node["vip"] in _inside():
+        _ip("address", "del", f"{node['vip']}/32", "dev", LOOPBACK)
     _announce(interface, node["vip"])
     drop_in = _drop_in(interface)
     drop_in.parent.mkdir(parents=True, exist_ok=True)
@@ -493,4 +538,6 @@ def leave_vip():
     _drop_in(interface).unlink(missing_ok=True)
     if left:
         _ip("address", "del", f"{node['vip']}/32", "dev", interface)
+    if node["vip"] in _inside():
+        _ip("address", "del", f"{node['vip']}/32", "dev", LOOPBACK)
     return {"vip": node["vip"], "left": left}

@@ -40,3 +40,19 @@ def test_silence_failures_and_unknown_targets_are_the_same_errors() -> None:
     fake.broken_pillars["ctl01"] = "no such class"
     with pytest.raises(PillarRefused, match="no such class"):
         fake.refresh_pillar("ctl01")
+
+
+def test_what_a_function_says_in_three_lines_is_said_again_in_three_lines() -> None:
+    failed = CallFailed({"dbs01": "ERROR: the backup was not begun\nbecause: there is no room\ndo: make some"})
+    assert (failed.what, failed.because, failed.do) == (
+        "dbs01: the backup was not begun",
+        "there is no room",
+        "make some",
+    )
+
+
+def test_what_several_say_or_one_in_its_own_words_is_the_reason_as_it_is() -> None:
+    assert CallFailed({"dbs01": "Boom"}).because == "dbs01: Boom"
+    two = CallFailed({"a": "x\nbecause: y\ndo: z", "b": "w"})
+    assert two.what == "a function failed on a, b"
+    assert two.because.startswith("\n  - a: x")

@@ -55,7 +55,8 @@ def test_the_order_of_packages_does_not_matter_and_everything_else_does(store: I
         replace(CTL, masked_units=("x.service",)),
         replace(CTL, commands=(("true",),)),
     ]
-    assert len({same, *(store.fingerprint(other) for other in others)}) == 5
+    elsewhere = ImageStore(store.directory, package_sources=lambda suite: f"deb http://own.example {suite} main\n")
+    assert len({same, elsewhere.fingerprint(CTL), *(store.fingerprint(other) for other in others)}) == 6
 
 
 def test_a_changed_parent_changes_its_children(store: ImageStore) -> None:

@@ -168,6 +168,23 @@ def test_a_bridge_of_somebody_else_is_neither_used_nor_removed(nspawn: NspawnPro
         subprocess.run(["ip", "link", "delete", "br-saltus-t"], check=True)
 
 
+def test_machines_of_another_state_directory_with_the_same_addresses_are_refused_while_they_run(
+    nspawn: NspawnProvider, tmp_path: Path
+) -> None:
+    other = provider_at(tmp_path / "other", nspawn.images)
+    nspawn.create(SPEC)
+    other.create(SPEC)
+    nspawn.start("ctl01-a")
+    with pytest.raises(MachineError, match="in use by other machines") as refused:
+        other.start("ctl01-a")
+    assert f"SALTUS_STATE={nspawn.directory.parent} saltus lab down" in refused.value.do
+    nspawn.stop("ctl01-a")
+    other.start("ctl01-a")
+    other.destroy("ctl01-a")
+    assert not Path("/sys/class/net/br-saltus-t").exists(), "it was taken over, and went with its last machine"
+    nspawn.destroy("ctl01-a")
+
+
 def test_a_directory_with_files_of_somebody_else_is_refused(tmp_path: Path, images: ImageStore) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(MachineError, match="holds files that Saltus did not make"):

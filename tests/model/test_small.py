@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from saltus.catalog.releases import load_releases
 from saltus.catalog.roles import load_roles
 from saltus.model import Cloud, ModelRefused, read_cloud
+from saltus.model.cloud import PackageSource
 from saltus.model.read import resolve
 
 SMALL = Path(__file__).parents[2] / "lab" / "clouds" / "small"
@@ -131,3 +132,19 @@ def test_the_model_names_every_secret_and_database_that_the_catalogue_says_its_r
         assert needed <= set(node.secrets), node.name
     known = {role.role: [database.name for database in role.databases] for role in roles.roles}
     assert read_cloud(SMALL, known_roles=known) == small
+
+
+def test_package_sources_of_the_model_take_the_place_of_the_hosts(small: Cloud) -> None:
+    assert small.package_sources("trixie") is None
+    sources = {
+        "debian": PackageSource(uri="http://own.example/debian"),
+        "security": PackageSource(uri="http://own.example/security", suite="{suite}-security", components=("a", "b")),
+        "backports": PackageSource(uri="http://own.example/zed", signed_by="/etc/own.gpg", machines="bookworm"),
+    }
+    own = small.model_copy(update={"packages": sources})
+    assert own.package_sources("trixie") == (
+        "deb http://own.example/debian trixie main\ndeb http://own.example/security trixie-security a b\n"
+    )
+    assert (own.package_sources("bookworm") or "").splitlines()[2] == (
+        "deb [signed-by=/etc/own.gpg] http://own.example/zed bookworm main"
+    )

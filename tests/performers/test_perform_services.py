@@ -2,7 +2,7 @@
 
 from world import World
 
-from saltus.plan.actions import StartServices, StopServices, SwitchProxy
+from saltus.plan.actions import ReachProxy, StartServices, StopServices, SwitchProxy
 
 
 def test_the_services_of_a_machine_are_stopped_through_salt(world: World) -> None:
@@ -78,3 +78,30 @@ def test_an_address_that_is_not_the_plans_fails_the_switch(world: World) -> None
     state = world.perform(SwitchProxy(take="prx01-a", leave="prx01-a", address="10.77.0.10"))
     assert state.failure is not None
     assert state.failure.what == "prx01-a took the address 10.77.0.99, not 10.77.0.10"
+
+
+def test_the_new_slot_finds_the_address_at_its_own_proxy_before_anybody_else(world: World) -> None:
+    world.create("ctl01-b", "prx01-b")
+    world.fleet.answer("saltus_node.keep_vip_inside", {"vip": "10.77.0.10", "taken": True})
+    world.fleet.answer("saltus_node.reach_vip_by", {"vip": "10.77.0.10", "by": "10.77.0.14"})
+    state = world.perform(ReachProxy(machines=("ctl01-b",), proxy="prx01-b", address="10.77.0.10"))
+    assert (state.status, state.summary) == (
+        "done",
+        "10.77.0.10 is at prx01-b for ctl01-b, and where it was for everybody else",
+    )
+    assert world.calls() == [("prx01-b", "saltus_node.keep_vip_inside"), ("ctl01-b", "saltus_node.reach_vip_by")]
+
+
+def test_after_the_switch_the_new_slot_finds_the_address_where_everybody_does(world: World) -> None:
+    world.create("ctl01-b")
+    world.fleet.answer("saltus_node.reach_vip_directly", {"vip": "10.77.0.10", "changed": True})
+    assert world.perform(ReachProxy(machines=("ctl01-b",), proxy=None, address="10.77.0.10")).status == "done"
+    assert world.calls() == [("ctl01-b", "saltus_node.reach_vip_directly")]
+
+
+def test_a_proxy_that_was_never_created_cannot_be_reached(world: World) -> None:
+    world.create("ctl01-b")
+    world.fleet.answer("saltus_node.keep_vip_inside", {"vip": "10.77.0.10", "taken": True})
+    state = world.perform(ReachProxy(machines=("ctl01-b",), proxy="prx01-b", address="10.77.0.10"))
+    assert state.failure is not None
+    assert state.failure.what == "there is no machine prx01-b"

@@ -30,6 +30,8 @@ class FakeApi:
 
     def __init__(self, answer: Callable[[str, str, Any], Reply]) -> None:
         self.answer = answer
+        self.said_host = "127.0.0.1"
+        """Where the catalogue says it is; it listens on loopback."""
         self.mode: Mode = "up"
         self.write_mode: Mode = "up"
         self.slow_s = 0.0
@@ -40,7 +42,7 @@ class FakeApi:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self.said_host}:{self._port}"
 
     def start(self) -> None:
         api = self

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from saltus.verify.comparison import ALWAYS, REHEARSAL, Expectation, compare
+from saltus.verify.comparison import ALWAYS, REHEARSAL, UNSWITCHED, Expectation, compare
 from saltus.verify.lists import QUESTIONS, ApiLists
 from saltus.verify.rows import ComputeService, Flavor, OrchestrationService, Row
 
@@ -30,6 +30,16 @@ def lists(*rows: Row) -> ApiLists:
         pytest.param([TINY], [TINY], ALWAYS, True, "", id="nothing differs"),
         pytest.param([TINY], [], ALWAYS, False, "lost: flavors: tiny (1)", id="a row is lost"),
         pytest.param([], [TINY], ALWAYS, True, "appeared: flavors: tiny (1)", id="a row appeared"),
+        pytest.param(
+            [COMPUTE],
+            [DOWN],
+            UNSWITCHED,
+            True,
+            "as expected: changed: compute services: nova-compute cmp01: state up -> down: "
+            "it has not reported since the window began",
+            id="a compute has not reported before the switch",
+        ),
+        pytest.param([TINY], [], UNSWITCHED, False, "lost: flavors: tiny (1)", id="a row is lost before the switch"),
         pytest.param([TINY], [FAT], ALWAYS, False, "changed: flavors: tiny (1): ram 128 -> 256", id="a row changed"),
         pytest.param(
             [COMPUTE],

@@ -72,6 +72,15 @@ def test_all_lists_are_read_through_openstacksdk(start: Start) -> None:
     assert lists.volume_types[0].name == "standard"  # and not the watcher's own
 
 
+def test_a_proxy_that_does_not_have_the_address_yet_is_asked_in_its_place(start: Start) -> None:
+    cloud = start(ANSWERS)
+    for api in cloud.apis.values():
+        api.said_host = "192.0.2.10"  # an address for documentation: nobody is there
+    asked = login(cloud)
+    lists = ask(connect(Login("192.0.2.10", "admin", "admin", PASSWORD, port=asked.port, by="127.0.0.1")))
+    assert len(lists.servers) == 2
+
+
 def test_lists_are_what_they_were_after_being_written_down(start: Start) -> None:
     lists = ask(connect(login(start(ANSWERS))))
     assert ApiLists.from_json(lists.to_json()) == lists

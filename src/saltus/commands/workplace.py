@@ -58,7 +58,7 @@ class Workplace:
 
     @functools.cached_property
     def images(self) -> ImageStore:
-        return ImageStore(self.settings.images)
+        return ImageStore(self.settings.images, package_sources=self.cloud.package_sources)
 
     @functools.cached_property
     def provider(self) -> NspawnProvider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from saltus.errors import OperatorError
@@ -31,14 +32,30 @@ class NoReturn(OperatorError):
         super().__init__(what=what, because=because, do=do)
 
 
-class CallFailed(OperatorError):
-    """A function raised or was refused on at least one minion; `errors` has what each of them said."""
+THREE_LINES = re.compile(
+    r"(?P<minion>[^:\s]+): (?:ERROR: )?(?P<what>[^\n]+)\nbecause: (?P<because>.+)\ndo: (?P<do>[^\n]+)", re.DOTALL
+)
+"""How a minion's function tells an error that an operator can mend."""
 
-    def __init__(self, *, what: str, do: str, errors: Mapping[str, str]) -> None:
+
+class CallFailed(OperatorError):
+    """A function raised or was refused on at least one minion; `errors` has what each of them said.
+
+    What one minion says in our own three lines is said again in three lines; anything else is the reason as it is.
+    """
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
         self.errors = dict(errors)
         texts = [f"{minion}: {text}" for minion, text in self.errors.items()]
-        because = texts[0] if len(texts) == 1 else "".join(f"\n  - {text}" for text in texts)
-        super().__init__(what=what, because=because, do=do)
+        own = THREE_LINES.fullmatch(texts[0].strip()) if len(texts) == 1 else None
+        if own:
+            super().__init__(what=f"{own['minion']}: {own['what']}", because=own["because"], do=own["do"])
+            return
+        super().__init__(
+            what=f"a function failed on {', '.join(self.errors)}",
+            because=texts[0] if len(texts) == 1 else "".join(f"\n  - {text}" for text in texts),
+            do="look at /var/log/salt/minion there; the call may be repeated when its cause is gone",
+        )
 
 
 class StateFailed(OperatorError):

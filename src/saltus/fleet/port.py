@@ -159,9 +159,5 @@ def values(returns: Mapping[str, CallReturn]) -> dict[str, Any]:
     """{minion id: value}. Raises CallFailed when the function failed on any minion."""
     errors = {minion: answer.error for minion, answer in returns.items() if answer.error is not None}
     if errors:
-        raise CallFailed(
-            what=f"a function failed on {', '.join(errors)}",
-            do="look at /var/log/salt/minion there; the call may be repeated when its cause is gone",
-            errors=errors,
-        )
+        raise CallFailed(errors)
     return {minion: answer.value for minion, answer in returns.items()}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,10 +58,10 @@ class Image:
 
 
 class ImageStore:
-    def __init__(self, directory: Path, *, package_sources: Mapping[str, str] | None = None) -> None:
-        """`package_sources` is the text of a sources.list per suite, where the host's own apt is not to be followed."""
+    def __init__(self, directory: Path, *, package_sources: Callable[[str], str | None] = lambda suite: None) -> None:
+        """`package_sources` gives the text of sources.list for a suite; None where the host's own apt is followed."""
         self.directory = directory.resolve()
-        self.package_sources = dict(package_sources or {})
+        self.package_sources = package_sources
 
     def build(self, spec: ImageSpec, say: Say = silent) -> Image:
         """Build the image unless it is there as specified. Its parent must have been built. May run in parallel."""
@@ -79,6 +79,8 @@ class ImageStore:
     def fingerprint(self, spec: ImageSpec) -> str:
         below: object = self.get(spec.parent).fingerprint if spec.parent else minion.contents()
         content = {**asdict(spec), "packages": sorted(spec.packages), "parent": below, "format": FORMAT}
+        if sources := self.package_sources(spec.suite):
+            content["sources"] = sources
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def is_built(self, spec: ImageSpec) -> bool:
@@ -154,7 +156,7 @@ class ImageStore:
             cache=self.directory / ".debs" / spec.suite,
             log=log,
             say=lambda phase: say(f"image {spec.name}: {phase}{last}"),
-            sources_override=self.package_sources,
+            sources=self.package_sources(spec.suite),
         ).make(spec.packages, enabled=spec.enabled, masked=spec.masked_units, commands=spec.commands)
         own = place / "tree"
         record = {

@@ -5,11 +5,12 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from saltus.machines import overlay, sources
+from saltus.machines import overlay
+from saltus.machines import sources as apt
 from saltus.machines.execute import execute, tail
 from saltus.machines.minion import install_minion
 from saltus.machines.provider import MachineError
@@ -45,7 +46,8 @@ class Installation:
     """Packages already fetched for this suite, shared by all builds."""
     log: Path
     say: Callable[[str], None]
-    sources_override: Mapping[str, str]
+    sources: str | None
+    """The text of sources.list; None: the host's own, with the suite exchanged."""
 
     def make(
         self,
@@ -91,7 +93,7 @@ class Installation:
         listed.write_text(self._sources())
         options = self.scratch / "apt.conf"
         options.write_text(
-            "\n".join((*sources.host_apt_options(), 'Dir::Cache::pkgcache "";', 'Dir::Cache::srcpkgcache "";')) + "\n"
+            "\n".join((*apt.host_apt_options(), 'Dir::Cache::pkgcache "";', 'Dir::Cache::srcpkgcache "";')) + "\n"
         )
         execute(
             [
@@ -165,12 +167,7 @@ class Installation:
             (root / link).unlink(missing_ok=True)
 
     def _sources(self) -> str:
-        return sources.for_suite(
-            self.suite,
-            sources=sources.read_sources(),
-            codename=sources.host_codename(),
-            overrides=self.sources_override,
-        )
+        return self.sources or apt.for_suite(self.suite, sources=apt.read_sources(), codename=apt.host_codename())
 
     def _in_image(
         self,

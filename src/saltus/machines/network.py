@@ -13,6 +13,8 @@ from pathlib import Path
 from saltus.machines.execute import execute
 from saltus.machines.provider import MachineError
 
+OWNER = "saltus "
+"""What an owner's word on a bridge begins with; the directory of its machines follows."""
 NAME_LIMIT = 15
 """Longest name that the kernel gives an interface (IFNAMSIZ less the closing zero)."""
 
@@ -27,8 +29,18 @@ class Bridge:
     """Of the host on it, with prefix: the machines' gateway, and where the Salt master listens."""
 
 
+@dataclass(frozen=True)
+class _Link:
+    addresses: frozenset[str]
+    alias: str
+
+
 def create_bridge(bridge: Bridge, *, owner: str) -> None:
-    """Make the bridge unless it is there. `owner` is written on it, and only its owner ever removes it."""
+    """Make the bridge unless it is there. `owner` is written on it, and only its owner ever removes it.
+
+    A bridge of an administrator's own is used as it is. One that another state directory of Saltus made is taken over
+    when nothing is attached to it, and refused otherwise: two labs of one model have the same addresses.
+    """
     if len(bridge.name) > NAME_LIMIT:
         raise MachineError(
             what=f"a bridge cannot be called {bridge.name}",
@@ -47,6 +59,7 @@ def create_bridge(bridge: Bridge, *, owner: str) -> None:
                     do="name another bridge in the settings, or remove that one if nothing uses it",
                 )
         else:
+            _share_or_take_over(bridge, link, owner)
             return
     _refuse_overlap(bridge)
     purpose = f"make the bridge {bridge.name}"
@@ -54,6 +67,19 @@ def create_bridge(bridge: Bridge, *, owner: str) -> None:
     execute(["ip", "link", "set", bridge.name, "alias", owner], purpose=purpose)
     execute(["ip", "address", "add", bridge.address, "dev", bridge.name], purpose=purpose)
     execute(["ip", "link", "set", bridge.name, "up"], purpose=purpose)
+
+
+def _share_or_take_over(bridge: Bridge, link: _Link, owner: str) -> None:
+    if not link.alias.startswith(OWNER) or link.alias == owner:
+        return
+    if any(Path("/sys/class/net", bridge.name, "brif").iterdir()):
+        other = Path(link.alias.removeprefix(OWNER)).parent
+        raise MachineError(
+            what=f"the bridge {bridge.name} is in use by other machines",
+            because=f"those of {other} are attached to it, and they have the same addresses",
+            do=f"stop them first: SALTUS_STATE={other} saltus lab down",
+        )
+    execute(["ip", "link", "set", bridge.name, "alias", owner], purpose=f"take the bridge {bridge.name} over")
 
 
 def remove_link(name: str) -> None:
@@ -101,12 +127,6 @@ def compute_checksums_in_software(interface: str) -> None:
                         because=str(exc),
                         do="see that the interface exists: ip link",
                     ) from exc
-
-
-@dataclass(frozen=True)
-class _Link:
-    addresses: frozenset[str]
-    alias: str
 
 
 def _link(name: str) -> _Link | None:

@@ -50,7 +50,7 @@ class NspawnProvider:
         self.images = images
         self.bridge = bridge
         self.external = external
-        self._owner = f"saltus {self.directory}"
+        self._owner = f"{network.OWNER}{self.directory}"
         self._volumes = self.directory / ".volumes"
 
     def create(self, spec: MachineSpec) -> Machine:

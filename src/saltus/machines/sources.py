@@ -1,13 +1,13 @@
 """Where Debian packages come from: apt's own sources on this host, with the suite exchanged.
 
 Nothing here names a mirror: an image is built from wherever the host is configured to get its packages, or from an
-explicit text of sources that a setting gives per suite. Repositories of third parties are left out: only entries whose
+text of sources that the model gives. Repositories of third parties are left out: only entries whose
 suite is the host's own codename, or its -updates or -security, and whose key is Debian's archive key, are carried over.
 """
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,11 +111,8 @@ def for_suite(
     *,
     sources: Iterable[Source],
     codename: str,
-    overrides: Mapping[str, str] | None = None,
 ) -> str:
-    """The text of sources.list for `suite`: the override given for it, else the host's own with the suite exchanged."""
-    if overrides and suite in overrides:
-        return overrides[suite].rstrip() + "\n"
+    """The text of sources.list for `suite`: the host's own sources with the suite exchanged."""
     lines = []
     for source in sources:
         if is_debian_archive(source, codename):
@@ -126,7 +123,7 @@ def for_suite(
         raise MachineError(
             what=f"no package source is known for {suite}",
             because=f"apt on this host has no Debian source for '{codename or 'unknown'}', its own release",
-            do=f"give the sources of {suite} in the setting package_sources",
+            do=f"give the sources of {suite} in the model, under cloud:packages",
         )
     return "\n".join(lines) + "\n"
 

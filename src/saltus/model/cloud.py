@@ -42,12 +42,21 @@ class Networks(Part):
 
 
 class PackageSource(Part):
-    """One apt source, of `suite` of the machine where `suite` is None."""
+    """One apt source. In `suite`, `{suite}` stands for the machine's own: `{suite}-security`."""
 
     uri: str
-    suite: str | None = None
+    suite: str = "{suite}"
     components: tuple[str, ...] = ("main",)
     signed_by: str | None = None
+    machines: str | None = None
+    """The Debian suite whose machines it is for; None: all."""
+
+    def line(self, suite: str) -> str | None:
+        """As it stands in the sources.list of a machine of `suite`; None where it is not for such machines."""
+        if self.machines not in (None, suite):
+            return None
+        signed = f"[signed-by={self.signed_by}] " if self.signed_by else ""
+        return f"deb {signed}{self.uri} {self.suite.replace('{suite}', suite)} {' '.join(self.components)}"
 
 
 class Volume(Part):
@@ -91,7 +100,7 @@ class CloudSection(Part):
     openstack_release: Text
     networks: Networks
     packages: dict[str, PackageSource] = {}
-    """Sources of packages; none: those that the machine Saltus runs on is configured with."""
+    """Sources of packages by a name of their own; none: those that the machine Saltus runs on is configured with."""
 
 
 class Database(Part):
@@ -148,6 +157,11 @@ class Cloud(Part):
     nodes: tuple[Node, ...]
     databases: tuple[Database, ...]
     pillar: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def package_sources(self, suite: str) -> str | None:
+        """The text of sources.list for machines of `suite`; None where the host's own sources are followed."""
+        lines = [line for source in self.packages.values() if (line := source.line(suite))]
+        return "\n".join(lines) + "\n" if lines else None
 
     def node(self, name: str) -> Node:
         """KeyError when the cloud has none of that name."""

@@ -19,6 +19,7 @@ from saltus.plan.actions import (
     ListApis,
     PrepareBackup,
     PrepareStart,
+    ReachProxy,
     RecordVersions,
     StartServices,
     StopMachine,
@@ -31,6 +32,9 @@ FROZEN = "frozen"
 
 BEFORE = "before"
 """The label of the API lists taken just before the window."""
+
+UNSWITCHED = "unswitched"
+"""The label of the new slot's API lists, asked before anybody else can ask it."""
 
 
 def prepare(scene: Scene) -> Stage:
@@ -95,15 +99,21 @@ def prepare(scene: Scene) -> Stage:
                 )
                 for pair in scene.pairs
             ),
+            Step(
+                id="prepare/reach",
+                title=f"Let {_new(scene.control)} find the virtual address at {scene.proxies[0].new}, and nobody else",
+                action=ReachProxy(
+                    machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
+                ),
+            ),
         ),
     )
 
 
 def real_upgrade(scene: Scene) -> Stage:
-    """The window: stop, freeze, db_sync, start until each API answers on its own machine, switch.
+    """The window: stop, freeze, db_sync, start, ask the new slot through its own proxy, compare, switch.
 
-    The lists are asked behind the switch: services find keystone at the virtual address, so until it has moved no API
-    can tell who asks.
+    Services find keystone at the virtual address; since `prepare/reach` the new ones find it in their own slot.
     """
     first = scene.control[0]
     stops = [
@@ -165,6 +175,16 @@ def real_upgrade(scene: Scene) -> Stage:
             *stops,
             freeze,
             *chain(),
+            Step(
+                id="real-upgrade/lists",
+                title=f"Ask the APIs of {scene.target} through {scene.proxies[0].new}, before users do",
+                action=ListApis(auth_host=scene.vip, label=UNSWITCHED, by=scene.proxies[0].new),
+            ),
+            Step(
+                id="real-upgrade/compare",
+                title="Compare them with the lists taken before",
+                action=CompareLists(before=BEFORE, after=UNSWITCHED, unswitched=True),
+            ),
             *(
                 Step(
                     id=f"real-upgrade/switch-{pair.node}",
@@ -193,6 +213,11 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
         impact=Impact.NONE,
         way_back="saltus rollback, until saltus accept",
         steps=(
+            Step(
+                id="verify/reach",
+                title=f"Let {_new(scene.control)} find the virtual address where everybody does",
+                action=ReachProxy(machines=tuple(pair.new for pair in scene.control), proxy=None, address=scene.vip),
+            ),
             Step(
                 id="verify/lists",
                 title=f"Keep the API lists of {scene.target}",
@@ -227,3 +252,7 @@ def verify(scene: Scene, *, expires_after: timedelta | None = None) -> Stage:
             evidence=("verify/compare", *(step.id for step in boots)),
         ),
     )
+
+
+def _new(pairs: tuple[Pair, ...]) -> str:
+    return " and ".join(pair.new for pair in pairs)

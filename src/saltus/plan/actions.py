@@ -286,11 +286,15 @@ class CountRows(ActionBase):
 
 
 class ListApis(ActionBase):
-    """Ask the eight lists of the APIs at `auth_host` and keep them as `label`."""
+    """Ask the eight lists of the APIs at `auth_host` and keep them as `label`.
+
+    With `by`, a proxy machine, they are asked there, whoever has the address `auth_host`.
+    """
 
     kind: Literal["api.list"] = "api.list"
     auth_host: str
     label: str
+    by: str | None = None
     like: str | None = None
     """A kept list: services that were up in it are waited for, a while, to report that they are up again."""
 
@@ -303,6 +307,8 @@ class CompareLists(ActionBase):
     after: str
     rehearsal: bool = False
     """True where `after` is of a clone: agents and computes do not report to it, so their liveness is left out."""
+    unswitched: bool = False
+    """True where `after` was asked before the switch: who has just started may not have reported yet."""
 
 
 class BootInstance(ActionBase):
@@ -324,6 +330,18 @@ class SwitchProxy(ActionBase):
     kind: Literal["proxy.switch"] = "proxy.switch"
     take: str
     leave: str
+    address: str
+
+
+class ReachProxy(ActionBase):
+    """Let `machines`, and nobody else, find the virtual address at the proxy machine `proxy`, before the switch.
+
+    With `proxy` None they find it where everybody does.
+    """
+
+    kind: Literal["proxy.reach"] = "proxy.reach"
+    machines: tuple[str, ...]
+    proxy: str | None
     address: str
 
 
@@ -363,6 +381,7 @@ Action = Annotated[
     | CompareLists
     | BootInstance
     | SwitchProxy
+    | ReachProxy
     | SeedTenant,
     Field(discriminator="kind"),
 ]

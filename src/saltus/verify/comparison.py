@@ -35,6 +35,14 @@ ALWAYS = (
     Expectation("compute_services", "changed", "it answers again", field="state", after="up"),
     Expectation("orchestration_services", "changed", "it answers again", field="status", after="up"),
 )
+UNSWITCHED = (
+    *ALWAYS,
+    Expectation("compute_services", "changed", "it has not reported since the window began", "state", after="down"),
+    Expectation("orchestration_services", "changed", "it has not reported since it started", "status", after="down"),
+    Expectation("orchestration_services", "lost", "it has not reported since it started"),
+)
+"""What may differ before the switch, seconds after the start. Behind the switch the same is waited for."""
+
 REHEARSAL = (
     *ALWAYS,
     Expectation(

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import openstack
+import requests
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
+from requests.adapters import HTTPAdapter
 
 from saltus.errors import OperatorError
 
@@ -30,10 +33,26 @@ class Login:
     region: str = "RegionOne"
     domain: str = "Default"
     port: int = 5000
+    by: str | None = None
+    """The address of a proxy that is asked in place of `host`: before the switch, when `host` is still at the other."""
 
     @property
     def auth_url(self) -> str:
         return f"http://{self.host}:{self.port}/v3"
+
+
+class ByProxy(HTTPAdapter):
+    """Sends what is asked of one host to the machine at another address, as if that host were there already."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        asked = urlsplit(str(request.url))
+        request.headers["Host"] = asked.netloc
+        request.url = urlunsplit(asked._replace(netloc=f"{self.address}:{asked.port or 80}"))
+        return super().send(request, *args, **kwargs)
 
 
 def connect(login: Login, *, timeout_s: float = 60) -> Any:
@@ -56,6 +75,8 @@ def connect(login: Login, *, timeout_s: float = 60) -> Any:
             api_timeout=timeout_s,
             app_name="saltus",
         )
+        if login.by is not None:
+            connection.session.session.mount(f"http://{login.host}:", ByProxy(login.by))
         connection.authorize()
     return connection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,16 +99,27 @@ QUESTIONS = (
 
 
 def ask(connection: Any) -> ApiLists:
-    """Ask every list of the cloud behind `connection` (an admin's, made by `connection.connect`)."""
-    lists: dict[str, tuple[Row, ...]] = {}
-    seconds: dict[str, float] = {}
-    for question in QUESTIONS:
-        started = time.monotonic()
-        with translated(f"the list of {question.name.replace('_', ' ')} was not answered"):
-            items = fetch(getattr(connection, question.proxy), question)
-        seconds[question.name] = round(time.monotonic() - started, 3)
-        lists[question.name] = parse(question, items)
-    return ApiLists.model_validate({"seconds": seconds, **lists})
+    """Ask every list of the cloud behind `connection` (an admin's, made by `connection.connect`).
+
+    Services side by side, the lists of one service one after another: seconds count before the switch.
+    """
+    proxies = dict.fromkeys(question.proxy for question in QUESTIONS)
+
+    def of(proxy: str) -> list[tuple[Question, float, tuple[Row, ...]]]:
+        return [(question, *_timed(connection, question)) for question in QUESTIONS if question.proxy == proxy]
+
+    with ThreadPoolExecutor(len(proxies)) as pool:
+        answers = [answer for of_proxy in pool.map(of, proxies) for answer in of_proxy]
+    answers.sort(key=lambda answer: QUESTIONS.index(answer[0]))
+    lists = {question.name: rows for question, _, rows in answers}
+    return ApiLists.model_validate({"seconds": {question.name: s for question, s, _ in answers}, **lists})
+
+
+def _timed(connection: Any, question: Question) -> tuple[float, tuple[Row, ...]]:
+    started = time.monotonic()
+    with translated(f"the list of {question.name.replace('_', ' ')} was not answered"):
+        items = fetch(getattr(connection, question.proxy), question)
+    return round(time.monotonic() - started, 3), parse(question, items)
 
 
 def parse(question: Question, items: Iterable[dict[str, Any]]) -> tuple[Row, ...]:

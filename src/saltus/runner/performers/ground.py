@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saltus.errors import OperatorError
 from saltus.fleet.port import Fleet, Job, values
 from saltus.machines.images import ImageStore
 from saltus.machines.provider import FileContent, Provider
@@ -37,6 +38,17 @@ class Ground:
     tenant_password: Callable[[], str]
     lists: Path
     """Where kept API lists of this cloud lie, `<label>.json`."""
+
+    def address(self, machine: str) -> str:
+        """Where a machine is reached."""
+        found = self.provider.get(machine)
+        if found is None:
+            raise OperatorError(
+                what=f"there is no machine {machine}",
+                because="its provider does not know it",
+                do="perform the step that creates it again: saltus retry RUN --from STEP",
+            )
+        return found.address
 
     def call(
         self, context: StepContext, machine: str, function: str, *args: object, timeout_s: float = 300, **kwargs: object

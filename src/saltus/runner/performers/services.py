@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from saltus.errors import OperatorError
-from saltus.plan.actions import PrepareStart, StartServices, StopServices, SwitchProxy
+from saltus.plan.actions import PrepareStart, ReachProxy, StartServices, StopServices, SwitchProxy
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
@@ -54,6 +54,26 @@ class StartPreparer:
 
 
 @dataclass(frozen=True)
+class ProxyReacher:
+    """The proxy has the address where no neighbour sees it, and the machines send their packets for it there."""
+
+    ground: Ground
+
+    def perform(self, action: ReachProxy, context: StepContext) -> Outcome:
+        who = ", ".join(action.machines)
+        if action.proxy is None:
+            for machine in action.machines:
+                self.ground.call(context, machine, "saltus_node.reach_vip_directly", timeout_s=60)
+            return Outcome(f"{action.address} is where everybody finds it, for {who} too")
+        kept = self.ground.call(context, action.proxy, "saltus_node.keep_vip_inside", timeout_s=60)
+        _same_address(action.proxy, kept["vip"], action.address)
+        by = self.ground.address(action.proxy)
+        for machine in action.machines:
+            self.ground.call(context, machine, "saltus_node.reach_vip_by", by, timeout_s=60)
+        return Outcome(f"{action.address} is at {action.proxy} for {who}, and where it was for everybody else")
+
+
+@dataclass(frozen=True)
 class ProxySwitcher:
     """The address is left first and taken then: two machines that both have it would both answer."""
 
@@ -64,10 +84,14 @@ class ProxySwitcher:
         if leaving is not None and leaving.is_running and action.leave != action.take:
             self.ground.call(context, action.leave, "saltus_node.leave_vip", timeout_s=60)
         taken = self.ground.call(context, action.take, "saltus_node.take_vip", timeout_s=60)
-        if taken["vip"] != action.address:
-            raise OperatorError(
-                what=f"{action.take} took the address {taken['vip']}, not {action.address}",
-                because="the model has changed since the plan was made",
-                do="make a new plan, or put the model back",
-            )
+        _same_address(action.take, taken["vip"], action.address)
         return Outcome(f"{action.address} is at {action.take}")
+
+
+def _same_address(machine: str, taken: str, planned: str) -> None:
+    if taken != planned:
+        raise OperatorError(
+            what=f"{machine} took the address {taken}, not {planned}",
+            because="the model has changed since the plan was made",
+            do="make a new plan, or put the model back",
+        )

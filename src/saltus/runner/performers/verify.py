@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from saltus.plan.actions import CheckFacts, CompareLists, ListApis, RecordVersio
 from saltus.planner.scenes import binding_facts, serving_slot
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
-from saltus.verify.comparison import ALWAYS, REHEARSAL, compare, not_up_again
+from saltus.verify.comparison import ALWAYS, REHEARSAL, UNSWITCHED, compare, not_up_again
 from saltus.verify.connection import connect
 from saltus.verify.lists import ApiLists, ask
 
@@ -77,7 +77,10 @@ class ApiLister:
         )
 
     def _ask(self, action: ListApis, context: StepContext) -> ApiLists:
-        connection = connect(self.ground.login(action.auth_host))
+        login = self.ground.login(action.auth_host)
+        if action.by is not None:
+            login = replace(login, by=self.ground.address(action.by))
+        connection = connect(login)
         give_up = time.monotonic() + UP_AGAIN_S
         while True:
             lists = ask(connection)
@@ -94,7 +97,8 @@ class ListComparer:
 
     def perform(self, action: CompareLists, context: StepContext) -> Outcome:
         before, after = (read_kept(self.ground, label) for label in (action.before, action.after))
-        comparison = compare(before, after, REHEARSAL if action.rehearsal else ALWAYS)
+        expected = REHEARSAL if action.rehearsal else UNSWITCHED if action.unswitched else ALWAYS
+        comparison = compare(before, after, expected)
         lines = comparison.lines()
         if not comparison.is_as_it_should_be:
             raise OperatorError(

@@ -90,13 +90,6 @@ def prepare(scene: Scene) -> Stage:
                 )
                 for pair in scene.control
             ),
-            Step(
-                id="prepare/reach",
-                title=f"Let {_new(scene.control)} find the virtual address at {scene.proxies[0].new}, and nobody else",
-                action=ReachProxy(
-                    machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
-                ),
-            ),
             *(
                 Step(
                     id=f"prepare/differences-{pair.node}",
@@ -105,6 +98,13 @@ def prepare(scene: Scene) -> Stage:
                     lane=pair.node,
                 )
                 for pair in scene.pairs
+            ),
+            Step(
+                id="prepare/reach",
+                title=f"Let {_new(scene.control)} find the virtual address at {scene.proxies[0].new}, and nobody else",
+                action=ReachProxy(
+                    machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
+                ),
             ),
         ),
     )

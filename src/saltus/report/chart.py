@@ -185,7 +185,8 @@ def _expected_bars(found: Iterable[_Forecast], axis: _Axis, y: int) -> Iterator[
         begun, end = axis.x(each.begun), axis.x(each.begun + timedelta(seconds=each.seconds))
         width, text = max(2.0, end - begun - 1), f"{each.stage.id} {forecast_text(each.stage)}"
         title = f"<title>forecast of {escape(text)}, measured {seconds_text(each.stage.seconds)}</title>"
-        shown = text if len(text) * 6.2 + 8 < width else seconds_text(each.seconds) if width > 52 else ""
+        least = "" if each.stage.foreseen == len(each.stage.steps) else "≥ "
+        shown = text if len(text) * 6.2 + 8 < width else f"{least}{seconds_text(each.seconds)}" if width > 58 else ""
         label = f'<text class="in-step" x="{begun + 5:.1f}" y="{y + 12}">{escape(shown)}</text>' if shown else ""
         bar = f'<rect class="forecast" x="{begun}" y="{y + 1}" width="{width:.1f}" height="{_STEP - 5}" rx="3"/>'
         yield f"<g>{title}{bar}{label}</g>"

@@ -72,7 +72,7 @@ class RecordingFleet(SaltFleet):
 
     def __init__(self, config: Path) -> None:
         # A thousand minions on two cores answer a look more slowly than a thousand machines would.
-        super().__init__(config, patience=Patience(look_every_s=60, answer_within_s=60))
+        super().__init__(config, patience=Patience(answer_within_s=60))
         self.jobs: list[tuple[str, tuple[Any, ...], tuple[str, ...]]] = []
 
     def _run(self, job: Any, arguments: Any, *rest: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -104,3 +105,22 @@ def test_a_mirror_that_is_away_is_a_bad_gateway(mirror: Mirror, tmp_path: Path) 
     assert refused.value.code == 502
     server.shutdown()
     server.server_close()
+
+
+def test_https_is_passed_on_unread(mirror: Mirror, proxy: str) -> None:
+    address, _, port = proxy.removeprefix("http://").partition(":")
+    with socket.create_connection((address, int(port)), timeout=10) as connection:
+        connection.sendall(f"CONNECT {mirror.host} HTTP/1.1\r\n\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /d/InRelease HTTP/1.0\r\n\r\n")
+        answer = b""
+        while data := connection.recv(4096):
+            answer += data
+    assert answer.endswith(b"one")
+
+
+def test_no_tunnel_leads_elsewhere(mirror: Mirror, proxy: str) -> None:
+    address, _, port = proxy.removeprefix("http://").partition(":")
+    with socket.create_connection((address, int(port)), timeout=10) as connection:
+        connection.sendall(b"CONNECT 127.0.0.1:9 HTTP/1.1\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 403")

@@ -1,7 +1,8 @@
 """A small caching proxy for apt, so that machines that reach nothing but this host can get packages.
 
 Only what the host's own apt gets packages from can be reached through it. What never changes (packages, indices named
-by their hash) is kept in a directory: many machines that install the same fetch it once.
+by their hash) is kept in a directory: many machines that install the same fetch it once. What is fetched over https is
+passed on unread, and so not kept.
 
 python -m saltus.machines.package_proxy --listen 10.77.0.1:3142 --cache DIR
 """
@@ -11,7 +12,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import select
 import shutil
+import socket
 import threading
 import urllib.error
 import urllib.parse
@@ -63,6 +66,29 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError as exc:
             self.send_error(502, f"{place.netloc}: {exc}"[:200].replace("\n", " "))
 
+    def do_CONNECT(self) -> None:
+        """A tunnel for https."""
+        host, _, port = self.path.rpartition(":")
+        if self.path not in self.server.hosts:
+            self.send_error(403, "this proxy passes on what apt of its host uses, and nothing else")
+            return
+        try:
+            far = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+        except OSError as exc:
+            self.send_error(502, f"{self.path}: {exc}"[:200].replace("\n", " "))
+            return
+        with far:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: far, far: self.connection}
+            while readable := select.select(list(ends), [], [], TIMEOUT_S)[0]:
+                for end in readable:
+                    if not (data := end.recv(65536)):
+                        self.close_connection = True
+                        return
+                    ends[end].sendall(data)
+        self.close_connection = True
+
     def _kept(self, url: str) -> Path:
         """The file of `url`, fetched when it is not there yet; fetched once, however many ask at once."""
         path = self.server.cache / hashlib.sha256(url.encode()).hexdigest()
@@ -107,9 +133,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def hosts_of_apt() -> set[str]:
-    """The hosts from which this machine's own apt gets packages over http."""
+    """The hosts from which apt of this machine gets packages: over http as they are named, over https with a port."""
     places = [urllib.parse.urlsplit(source.uri) for source in read_sources()]
-    return {place.netloc for place in places if place.scheme == "http"}
+    tunnels = {f"{place.hostname}:{place.port or 443}" for place in places if place.scheme == "https"}
+    return tunnels | {place.netloc for place in places if place.scheme == "http"}
 
 
 def main() -> None:

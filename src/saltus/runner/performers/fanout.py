@@ -211,7 +211,7 @@ def answering(ground: Ground, nodes: Sequence[str], within_s: float = 15) -> dic
 
 
 def brief(why: str) -> str:
-    """The line of an error that says most, for a summary: the last one, without the traceback above it."""
-    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
-    told = next((line for line in lines if line.startswith(("the ", "a held", "E:"))), lines[-1] if lines else why)
+    """The line of an error that says most, for a summary: the first, or the last of a traceback."""
+    lines = [line.strip() for line in why.strip().splitlines() if line.strip()] or [why]
+    told = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
     return told.removeprefix("ERROR: ")[:160]

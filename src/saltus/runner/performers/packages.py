@@ -160,8 +160,9 @@ def by_packages(
 ) -> Iterator[tuple[list[str], list[str]]]:
     """(packages of their roles, nodes) of the nodes whose roles are the same: one job each."""
     groups: dict[tuple[str, ...], list[str]] = {}
-    for node in nodes:
-        groups.setdefault(ground.cloud.node_of(node).roles, []).append(node)
+    roles_of = {machine.name: node.roles for node in ground.cloud.nodes for machine in node.machines()}
+    for name in nodes:
+        groups.setdefault(roles_of[name], []).append(name)
     for roles, alike in groups.items():
         yield list(ground.catalog.roles.packages(roles, release, suite)), alike
 

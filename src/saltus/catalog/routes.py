@@ -17,6 +17,11 @@ Available = Callable[[str, str], bool]
 class NoRoute(Refused):
     """The databases of a service cannot be taken from one release to the other, for all the reasons given."""
 
+    def __init__(self, *, what: str, reasons: list[str], do: str | None = None, nearest: str | None = None) -> None:
+        self.nearest = nearest
+        """The release nearest to the target that it can reach instead."""
+        super().__init__(what=what, reasons=reasons, do=do or _instead(nearest))
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -60,7 +65,7 @@ def find_route(
     entry = (services or load_services()).get(service)
     source, target = load_releases().get(source).name, load_releases().get(target).name
     can_have = available or (lambda service, release: True)
-    _refuse_impossible(entry, source, target, can_have)
+    _refuse_impossible(entry, source, target, can_have, begins)
     if begins or not entry.exists_in(source):
         heritage = entry.inherits and f"with the rows that {entry.inherits.service} kept in {entry.inherits.database}"
         why = f"{service} begins in {entry.since}: its databases are made by {target}, {heritage or 'empty'}"
@@ -71,7 +76,7 @@ def find_route(
         raise NoRoute(
             what=f"{service} cannot go from {source} to {target}",
             reasons=search.reasons(),
-            do=f"nearest that it can reach: {search.nearest() or 'none'}; or give the missing package with --source",
+            nearest=_nearest(entry, source, target, can_have, begins),
         )
     stops = tuple(
         Stop(release, search.why(previous, release, following), search.partial(previous, release, done))
@@ -97,6 +102,7 @@ def find_routes(
     order = [name for name in order if load_services().get(name).exists_in(target)]
     routes: dict[str, Route] = {}
     reasons: list[str] = []
+    nearest: dict[str, str | None] = {}
     # The most constrained first: the others then stop where it must.
     first: dict[str, Route] = {}
     for name in order:
@@ -104,9 +110,14 @@ def find_routes(
             first[name] = find_route(name, source, target, available=available, begins=name in begins)
         except NoRoute as exc:
             reasons += [f"{name}: {reason}" for reason in exc.reasons]
+            nearest[name] = exc.nearest
     if reasons:
+        instead = ", ".join(f"{name} {release or 'nothing'}" for name, release in nearest.items())
         raise NoRoute(
-            what=f"no route from {source} to {target}", reasons=reasons, do="saltus catalog route SERVICE A B"
+            what=f"no route from {source} to {target}",
+            reasons=reasons,
+            do=f"the nearest that can be reached: {instead}; or leave them out with --service; or give the missing"
+            " packages: --source SERVICE=PATH",
         )
     used: set[str] = {target}
     for name in sorted(first, key=lambda n: -len(first[n].stops)):
@@ -115,7 +126,38 @@ def find_routes(
     return {name: routes[name] for name in order}
 
 
-def _refuse_impossible(service: Service, source: str, target: str, can_have: Available) -> None:
+def _instead(nearest: str | None) -> str:
+    reach = f"the nearest release that it can reach: {nearest}" if nearest else "saltus catalog list"
+    return f"{reach}; or give the missing package: --source SERVICE=PATH"
+
+
+def _nearest(service: Service, source: str, target: str, can_have: Available, begins: bool) -> str | None:
+    """The release nearest to `target`, older or newer, that it can reach; of two the older."""
+    order = load_releases()
+    place = order.index(target)
+    later = [r.name for r in order.releases[order.index(source) + 1 :] if r.name != target]
+    for release in sorted(later, key=lambda name: (abs(order.index(name) - place), order.index(name))):
+        if _impossible(service, source, release, can_have):
+            continue
+        if begins or not service.exists_in(source):
+            return release
+        search = _Search(service, source, release, frozenset(), can_have)
+        if search.best(source, search.satisfied_by_source()) is not None:
+            return release
+    return None
+
+
+def _refuse_impossible(service: Service, source: str, target: str, can_have: Available, begins: bool) -> None:
+    if reasons := _impossible(service, source, target, can_have):
+        raise NoRoute(
+            what=f"{service.name} cannot go from {source} to {target}",
+            reasons=reasons,
+            nearest=_nearest(service, source, target, can_have, begins),
+        )
+
+
+def _impossible(service: Service, source: str, target: str, can_have: Available) -> list[str]:
+    """Why no route can end there, whatever its stops."""
     order = load_releases()
     reasons = []
     if order.index(target) <= order.index(source):
@@ -126,10 +168,7 @@ def _refuse_impossible(service: Service, source: str, target: str, can_have: Ava
         reasons.append(f"the catalogue does not know the schema of {service.name} in {target}")
     elif not can_have(service.name, target):
         reasons.append(f"the tools of {service.name} {target} cannot be had")
-    if reasons:
-        raise NoRoute(
-            what=f"{service.name} cannot go from {source} to {target}", reasons=reasons, do="saltus catalog list"
-        )
+    return reasons
 
 
 class _Search:
@@ -255,14 +294,6 @@ class _Search:
 
     def _is_between(self, release: str) -> bool:
         return self._order.index(self._source) < self._order.index(release) <= self._order.index(self._target)
-
-    def nearest(self) -> str | None:
-        """The newest release that can be reached."""
-        for stop in reversed(self._stops):
-            search = _Search(self._service, self._source, stop, self._prefer, lambda s, r: r in self._stops)
-            if search.best(self._source, search.satisfied_by_source()) is not None:
-                return stop
-        return None
 
 
 def needed_releases(routes: Mapping[str, Route]) -> dict[str, tuple[str, ...]]:

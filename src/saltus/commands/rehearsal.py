@@ -33,6 +33,7 @@ from saltus.runner.gates import AutoApprover, this_person
 from saltus.runner.performers.rehearsal import Clone, performers
 from saltus.runner.progress import Progress
 from saltus.runner.run import Runner
+from saltus.toolbox.given import release_of
 from saltus.toolbox.recipes import load_recipes
 from saltus.toolbox.shelf import Shelf
 
@@ -213,9 +214,10 @@ def make_plan(
         elif service.exists_in(target):
             left_out.append(name)
     recipes = load_recipes()
+    supplied = {service: release_of(service, path) for service, path in (given or {}).items()}
 
     def available(service: str, release: str) -> bool:
-        return service in recipes.available(release) or service in (given or {})
+        return service in recipes.available(release) or supplied.get(service) == release
 
     # A service that begins on the way is there for those that depend on it, and for nobody else.
     dependants = [n for n in here if n not in begins]

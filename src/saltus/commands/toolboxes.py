@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from saltus.catalog.releases import load_releases
 from saltus.catalog.services import load_services
 from saltus.commands.settings import Settings
 from saltus.errors import OperatorError
 from saltus.toolbox.build import build, check
+from saltus.toolbox.given import release_of
 from saltus.toolbox.recipes import CannotBuild
 from saltus.toolbox.shelf import Shelf, Toolbox
 
@@ -23,6 +25,13 @@ def build_toolbox(
     shelf: Shelf, release: str, services: Iterable[str], sources: Mapping[str, Path], *, say: Callable[[str], None]
 ) -> Toolbox:
     """Build and try it. Raises CannotBuild, also when a tool was installed and does not start."""
+    for service, path in sources.items():
+        if (of := release_of(service, path)) != load_releases().get(release).name:
+            raise CannotBuild(
+                what=f"{path} does not belong into the toolbox of {release}",
+                because=f"it is {service} of {of}",
+                do=f"saltus toolbox build {of} --source {service}={path}",
+            )
     names = [load_services().get(name).name for name in services] or None
     built = build(shelf, release, names, sources=sources, say=say)
     broken = {service: said for service, said in check(built).items() if said}

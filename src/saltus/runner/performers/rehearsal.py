@@ -35,6 +35,7 @@ from saltus.plan.actions import (
 )
 from saltus.runner.performer import Outcome, Performers, StepContext, stop_if_cancelled
 from saltus.toolbox.build import build
+from saltus.toolbox.given import given_for
 from saltus.toolbox.recipes import CannotBuild
 from saltus.toolbox.shelf import Shelf
 
@@ -75,7 +76,7 @@ class ToolboxBuilder:
     clone: Clone
 
     def perform(self, action: BuildToolbox, context: StepContext) -> Outcome:
-        sources = {name: path for name, path in self.clone.sources.items() if name in action.services}
+        sources = given_for(action.release, {n: p for n, p in self.clone.sources.items() if n in action.services})
         toolbox = build(self.clone.shelf, action.release, action.services, sources=sources, say=context.say)
         packages = {name: toolbox.record.packages[name] for name in action.services}
         return Outcome(", ".join(packages.values()), {"python": toolbox.record.python, "packages": dict(packages)})

@@ -97,3 +97,9 @@ def test_a_model_is_checked(saltus: Saltus, tmp_path: Path) -> None:
     refused = saltus("model", "check", str(tmp_path))
     assert refused.returncode == 1
     assert "is not a reclass tree" in refused.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    saltus = Path(sys.executable).parent / "saltus"
+    done = subprocess.run(f"'{saltus}' catalog list | true", shell=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""

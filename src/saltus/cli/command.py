@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -45,6 +46,10 @@ class _Operator:
         except OperatorError as error:
             print_error(error)
             return FAILED
+        except BrokenPipeError:
+            # Whoever read our output (`| head`) has seen enough; nothing is left to be flushed at the end either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
         except Exception:
             print(last_word(traceback.format_exc()), end="", file=sys.stderr)
             return FAILED

@@ -67,3 +67,25 @@ def test_the_log_and_its_tracebacks_hold_no_secret() -> None:
     assert "RuntimeError: Access denied with [hidden]" in stream.getvalue()
     assert "hunter22" not in stream.getvalue()
     assert "other-pw" not in stream.getvalue()
+
+
+def test_a_log_that_cannot_be_written_shows_no_secret_in_its_stead(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError("No space left on device")
+
+    handler, root = logging.StreamHandler(Full()), logging.getLogger()
+    before = {each: each.formatter for each in root.handlers}
+    root.addHandler(handler)
+    try:
+        redact_process(Redactor(["hunter22hunter"]))
+        try:
+            raise RuntimeError("Access denied with hunter22hunter")
+        except RuntimeError:
+            logging.getLogger("saltus.test").exception("it said %s", "hunter22hunter")
+    finally:
+        root.removeHandler(handler)
+        redact_process(Redactor())
+        for each, formatter in before.items():
+            each.setFormatter(formatter)
+    assert capsys.readouterr().err == "a line of the log of saltus.test could not be written\n"

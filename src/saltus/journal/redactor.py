@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
@@ -111,6 +112,12 @@ def redact_process(redactor: Redactor) -> None:
     logging.raiseExceptions = False
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), redactor))
+        handler.handleError = _cannot_write  # type: ignore[method-assign]
+
+
+def _cannot_write(record: logging.LogRecord) -> None:
+    """In place of logging's own, which shows arguments and exceptions as they are when a log cannot be written."""
+    print(f"a line of the log of {record.name} could not be written", file=sys.stderr)
 
 
 def last_word(text: str) -> str:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from saltus.journal.fold import RunState
 from saltus.plan.actions import (
     Action,
+    ConfigureNodes,
     CreateMachine,
     DbSync,
     DestroyMachine,
+    EnableComputes,
     RestoreDatabases,
+    RestoreNodes,
     StopMachine,
     SwitchProxy,
 )
@@ -58,6 +61,9 @@ def changes(action: Action, before: Mapping[str, Change], clones: frozenset[str]
             return {VIRTUAL_ADDRESS: action.take}
         case DbSync() if action.database_server not in clones:
             return {schema_of(database): " ".join(sorted(heads)) for database, heads in action.heads.items()}
+        case ConfigureNodes() | EnableComputes() | RestoreNodes():
+            # Each node fares on its own: one that failed is still of the release it was.
+            return {deployed_as(node): None for node in action.nodes}
         case RestoreDatabases():
             return {schema_of(database): None for database in action.databases}
         case _:

@@ -156,7 +156,7 @@ def fleet_of(directory: Path, count: int) -> Iterator[RecordingFleet]:
         assert minions.stdout is not None
         assert minions.stdout.readline().strip() == "ready", (directory / "minions.log").read_text()[-3000:]
         fleet = RecordingFleet(master.config)
-        # One ping and not many short ones, as wait_for has them: a thousand in one process answer late, never not at all.
+        # One ping, not many short ones as wait_for has them: a thousand in one process answer late.
         fleet.call([f"cmp{number:04d}" for number in range(1, count + 1)], "test.ping", timeout_s=600)
         print(f"  {count} minions have joined after {time.perf_counter() - began:.0f} s", flush=True)
         yield fleet

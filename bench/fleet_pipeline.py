@@ -72,7 +72,7 @@ class RecordingFleet(SaltFleet):
 
     def __init__(self, config: Path) -> None:
         # A thousand minions on two cores answer a look more slowly than a thousand machines would.
-        super().__init__(config, patience=Patience(answer_within_s=60))
+        super().__init__(config, patience=Patience(look_every_s=30, answer_within_s=60))
         self.jobs: list[tuple[str, tuple[Any, ...], tuple[str, ...]]] = []
 
     def _run(self, job: Any, arguments: Any, *rest: Any) -> Any:
@@ -156,7 +156,8 @@ def fleet_of(directory: Path, count: int) -> Iterator[RecordingFleet]:
         assert minions.stdout is not None
         assert minions.stdout.readline().strip() == "ready", (directory / "minions.log").read_text()[-3000:]
         fleet = RecordingFleet(master.config)
-        fleet.wait_for([f"cmp{number:04d}" for number in range(1, count + 1)], 600)
+        # One ping, not many short ones as wait_for has them: a thousand in one process answer late.
+        fleet.call([f"cmp{number:04d}" for number in range(1, count + 1)], "test.ping", timeout_s=600)
         print(f"  {count} minions have joined after {time.perf_counter() - began:.0f} s", flush=True)
         yield fleet
     finally:

@@ -20,6 +20,9 @@ def make(server: PrivateServer, instances: int) -> int:
         server.drop_database(other)
     ((few,),) = server.query("SELECT COUNT(*) FROM nova.instances")
     multiply(server, max(0, instances // few - 1))
+    # Instances older than Mitaka have none. Those of the small cloud itself keep theirs: nova 15.1.5 can make none for
+    # members of server groups (ObjectActionError: unable to load uuid).
+    server.query("DELETE FROM nova_api.request_specs WHERE MOD(id, 2) AND instance_uuid LIKE '0000%'")
     return int(server.query("SELECT COUNT(*) FROM nova.instances")[0][0])
 
 

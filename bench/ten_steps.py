@@ -8,6 +8,7 @@ Both on a private MariaDB with the same rows, one after the other; afterwards ev
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -33,10 +34,11 @@ MOST = 1 / 3
 COMPARED = {
     "instance mappings": "SELECT m.instance_uuid, c.name, m.project_id FROM nova_api.instance_mappings m"
     " LEFT JOIN nova_api.cell_mappings c ON c.id = m.cell_id",
-    "request specs": "SELECT instance_uuid, LENGTH(spec) FROM nova_api.request_specs",
+    "request specs": "SELECT instance_uuid, spec FROM nova_api.request_specs"
+    " WHERE instance_uuid <> '00000000-0000-0000-0000-000000000000'",  # nova's marker
     "flavors": "SELECT flavorid, name, memory_mb, vcpus FROM nova_api.flavors",
     "key pairs": "SELECT user_id, name, public_key FROM nova_api.key_pairs",
-    "key pairs of instances": "SELECT instance_uuid, keypairs IS NULL FROM nova.instance_extra",
+    "key pairs of instances": "SELECT instance_uuid, keypairs FROM nova.instance_extra",
     "aggregates": "SELECT uuid, name FROM nova_api.aggregates",
     "server groups": "SELECT uuid, name FROM nova_api.instance_groups",
 }
@@ -54,10 +56,21 @@ def plain(plan: Plan) -> Plan:
             at = argv.index("--max-count")
             del argv[at : at + 2]
         command = action.command.model_copy(update={"argv": tuple(argv)})
-        return step.model_copy(update={"action": action.model_copy(update={"command": command, "ahead": ()})})
+        return step.model_copy(
+            update={"action": action.model_copy(update={"command": command, "ahead": (), "ahead_script": ""})}
+        )
 
     stages = tuple(s.model_copy(update={"steps": tuple(undone(step) for step in s.steps)}) for s in plan.stages)
     return plan.model_copy(update={"name": "plain", "stages": stages})
+
+
+def ordered(row: tuple) -> tuple:
+    """JSON in a row with its keys in order: Python 2.7 writes them in any."""
+
+    def one(value):
+        return json.dumps(json.loads(value), sort_keys=True) if isinstance(value, str) and value[:1] == "{" else value
+
+    return tuple(one(value) for value in row)
 
 
 def run(plan: Plan, data: Path, place: Path, toolboxes: Path) -> tuple[dict[str, float], dict[str, set]]:
@@ -79,7 +92,7 @@ def run(plan: Plan, data: Path, place: Path, toolboxes: Path) -> tuple[dict[str,
             sys.exit(f"{plan.name}: {state.reason} {[failure.what for _, failure in state.failures()]}")
         titles = {step.id: step.title for step in plan.steps() if " of 10: " in step.title}
         seconds = {title: state.steps[step].seconds or 0.0 for step, title in titles.items()}
-        return seconds, {what: set(server.query(sql)) for what, sql in COMPARED.items()}
+        return seconds, {what: {ordered(row) for row in server.query(sql)} for what, sql in COMPARED.items()}
     finally:
         server.stop()
 

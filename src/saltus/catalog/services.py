@@ -117,6 +117,8 @@ class CrossingStep(_Data):
     create: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     """SQL that writes in one go the very rows that the command would write one by one; it then looks and finds them."""
+    ahead_script: str = ""
+    """The same in Python, run by the release's own interpreter with its own code: a file of `data/ahead/`."""
     expect: dict[str, str] = {}
     """{database: version afterwards}; `head` stands for the release's own."""
 

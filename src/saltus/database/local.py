@@ -18,6 +18,9 @@ from saltus.toolbox.shelf import Toolbox
 CELL0_URL = "{cell0_url}"
 """On a node nova finds the database of cell0 beside its own; its URL here has options behind it, so it must be told."""
 
+CONFIG_FILE = "{config-file}"
+"""The path of the configuration alone, for a script that reads it itself."""
+
 _SERVICE_SETTINGS = {
     "cinder": "transport_url = fake:///\nrpc_response_timeout = 2\n",
     "nova": "transport_url = fake:///\n\n[api_database]\nconnection = {url:nova_api}\n",
@@ -100,6 +103,8 @@ class LocalTools:
         for word in argv:
             if word == CONFIG:
                 words += ["--config-file", str(self._configure())]
+            elif word == CONFIG_FILE:
+                words.append(str(self._configure()))
             elif word == CELL0_URL:
                 words += ["--database_connection", self._server.url("nova_cell0")]
             else:

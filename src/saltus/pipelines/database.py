@@ -252,6 +252,7 @@ def _crossing_step(service: Service, release: str, step: CrossingStep) -> Action
         repeat_on=step.repeat_on,
         create=step.create,
         ahead=step.ahead,
+        ahead_script=step.ahead_script,
     )
 
 
@@ -272,6 +273,7 @@ def _manage(
     repeat_on: tuple[int, ...] = (),
     create: tuple[str, ...] = (),
     ahead: tuple[str, ...] = (),
+    ahead_script: str = "",
 ) -> ManageDatabases:
     words = {word.strip("{}") for word in argv}
     return ManageDatabases(
@@ -281,6 +283,7 @@ def _manage(
         repeat_on=repeat_on,
         create=create,
         ahead=ahead,
+        ahead_script=ahead_script,
         expect=dict(expect),
         lookups={word: sql for word, sql in service.lookups.items() if word in words},
     )

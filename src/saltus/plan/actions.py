@@ -254,6 +254,8 @@ class ManageDatabases(ActionBase):
     create: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     """SQL before the command: the rows that it would write one by one. Safe to repeat."""
+    ahead_script: str = ""
+    """The same in Python: a file of the catalogue, run by the release's interpreter. Where it fails nothing is lost."""
     expect: dict[str, tuple[str, ...]] = {}
     """{database: versions afterwards}"""
     lookups: dict[str, str] = {}

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import pymysql
@@ -102,6 +103,7 @@ class DatabaseManager:
         command = action.command.model_copy(update={"argv": argv})
         before = {database: server.read_versions(database) for database in _watched(action)}
         written = sum(_write(statement, action, server) for statement in action.ahead)
+        told = _run_ahead(action, tools, context)
         try:
             runs, last, moved = self._until_done(action, command, tools, context)
         except SyncFailed as exc:
@@ -116,6 +118,7 @@ class DatabaseManager:
                 "exit_code": last.exit_code,
                 "moved": moved,
                 "written_ahead": written,
+                "ahead": told,
                 "tolerated": list(failed_migrations(last.output)),
                 "before": {d: list(v) for d, v in before.items()},
                 "after": {d: list(v) for d, v in found.items()},
@@ -209,6 +212,17 @@ def _write(statement: str, action: ManageDatabases, server: PrivateServer) -> in
             return int(cursor.execute(fill_names(statement, server)))
     finally:
         connection.close()
+
+
+def _run_ahead(action: ManageDatabases, tools: LocalTools, context: StepContext) -> str:
+    """What the script that goes ahead of the command said. Where it fails, the command does all by itself."""
+    if not action.ahead_script:
+        return ""
+    with resources.as_file(resources.files("saltus.catalog").joinpath("data", "ahead", action.ahead_script)) as script:
+        words = Command(argv=("python", str(script), "{config-file}"), user=action.command.user)
+        result = tools.run_watched(words, cancelled=lambda: context.cancelled, tick=_Told(context, script.name).tick)
+    stop_if_cancelled(context)
+    return last_lines(result.output, 3 if result.exit_code == 0 else 12)
 
 
 def _summary(before: dict[str, tuple[str, ...]], after: dict[str, tuple[str, ...]], runs: int, moved: int) -> str:

@@ -26,8 +26,8 @@ def make(server: PrivateServer, instances: int) -> int:
     return int(server.query("SELECT COUNT(*) FROM nova.instances")[0][0])
 
 
-def multiply(server: PrivateServer, copies: int) -> None:
-    """`copies` more of every instance, each with a uuid of its own that begins with the number of the copy."""
+def multiply(server: PrivateServer, copies: int, *, at: int = 0) -> None:
+    """`copies` more of every instance, each with a uuid of its own: it holds the number of the copy, from `at` on."""
     if copies < 1:
         return
     rows = server.query(
@@ -47,7 +47,7 @@ def multiply(server: PrivateServer, copies: int) -> None:
                 continue
             written = ", ".join(f"`{name}`" for name in names)
             read = ", ".join(
-                f"CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.`{name}`, 9))" if name == own else f"t.`{name}`"
+                f"INSERT(t.`{name}`, {at + 1}, 8, LPAD(HEX(s.seq), 8, '0'))" if name == own else f"t.`{name}`"
                 for name in names
             )
             cursor.execute(

@@ -47,10 +47,19 @@ def up(workplace: Workplace, progress: Progress, *, pristine: bool = False) -> R
     provider.prepare_network()
     workplace.master.ensure_started()
     ensure_packages_served(workplace)
-    machines = _own(workplace)
-    if machines and all(GOLDEN in provider.copies(m.name) for m in machines if not _made_later(workplace, m)):
-        restore_golden(workplace, progress) if pristine else start(workplace, progress)
+    golden = {machine.name for machine in _own(workplace) if GOLDEN in provider.copies(machine.name)}
+    if golden and not pristine:
+        start(workplace, progress)
         return None
+    if golden and golden >= _as_deployed(workplace):
+        restore_golden(workplace, progress)
+        return None
+    if golden:
+        progress.note("an accepted upgrade took machines away with their golden copies: deploying anew")
+        down(workplace, destroy=True)
+        provider.prepare_network()
+        workplace.master.ensure_started()
+        ensure_packages_served(workplace)
     plan = plans.plan_deploy(workplace.cloud, workplace.catalog)
     workplace.journal.save_plan(plan)
     _, state = run(workplace, plan.fingerprint, AutoApprover("saltus lab up"), progress)
@@ -207,5 +216,12 @@ def _own(workplace: Workplace) -> list[Machine]:
 
 
 def _made_later(workplace: Workplace, machine: Machine) -> bool:
-    """Made by a rehearsal or an upgrade, not when the cloud was deployed."""
-    return machine.spec.labels.get("slot") == "b" or workplace.cloud.node_of(machine.name).rehearsal
+    """Made by a rehearsal, or by an upgrade that is not accepted, not when the cloud was deployed."""
+    node = workplace.cloud.node_of(machine.name)
+    first = workplace.provider.get(f"{node.name}-a")
+    return node.rehearsal or (machine.spec.labels.get("slot") == "b" and first is not None)
+
+
+def _as_deployed(workplace: Workplace) -> set[str]:
+    """The machines of a cloud that has just been deployed: slot a of those that have slots."""
+    return {machine.name for node in workplace.cloud.nodes if not node.rehearsal for machine in node.machines()[:1]}

@@ -108,8 +108,6 @@ def redact_process(redactor: Redactor) -> None:
     """From now on every line of the log passes `redactor`, whoever writes it, and so does `last_word`."""
     global _of_process
     _of_process = redactor
-    # What logging prints of a handler that failed has the line's arguments as they are.
-    logging.raiseExceptions = False
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), redactor))
         handler.handleError = _cannot_write  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -48,44 +49,42 @@ def test_data_is_redacted_to_its_depth() -> None:
     }
 
 
-def test_the_log_and_its_tracebacks_hold_no_secret() -> None:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    root = logging.getLogger()
-    before = {each: each.formatter for each in root.handlers}
-    root.addHandler(handler)
+@pytest.fixture
+def log_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[io.StringIO], None]]:
+    """Makes a stream the only place that the log goes to: other tests may have left handlers whose streams are shut."""
+
+    def only(stream: io.StringIO) -> None:
+        monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(stream)])
+
+    yield only
+    redact_process(Redactor())
+
+
+def log_a_failure(text: str, *arguments: str) -> None:
     try:
-        redact_process(Redactor(["hunter22hunter"]))
-        try:
-            raise RuntimeError("Access denied with hunter22hunter")
-        except RuntimeError:
-            logging.getLogger("saltus.test").exception("connecting to mysql://nova:other-pw@10.0.0.1/")
-    finally:
-        root.removeHandler(handler)
-        for each, formatter in before.items():
-            each.setFormatter(formatter)
+        raise RuntimeError("Access denied with hunter22hunter")
+    except RuntimeError:
+        logging.getLogger("saltus.test").exception(text, *arguments)
+
+
+def test_the_log_and_its_tracebacks_hold_no_secret(log_to: Callable[[io.StringIO], None]) -> None:
+    stream = io.StringIO()
+    log_to(stream)
+    redact_process(Redactor(["hunter22hunter"]))
+    log_a_failure("connecting to mysql://nova:other-pw@10.0.0.1/")
     assert "RuntimeError: Access denied with [hidden]" in stream.getvalue()
     assert "hunter22" not in stream.getvalue()
     assert "other-pw" not in stream.getvalue()
 
 
-def test_a_log_that_cannot_be_written_shows_no_secret_in_its_stead(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_that_cannot_be_written_shows_no_secret_in_its_stead(
+    log_to: Callable[[io.StringIO], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     class Full(io.StringIO):
         def write(self, text: str) -> int:
             raise OSError("No space left on device")
 
-    handler, root = logging.StreamHandler(Full()), logging.getLogger()
-    before = {each: each.formatter for each in root.handlers}
-    root.addHandler(handler)
-    try:
-        redact_process(Redactor(["hunter22hunter"]))
-        try:
-            raise RuntimeError("Access denied with hunter22hunter")
-        except RuntimeError:
-            logging.getLogger("saltus.test").exception("it said %s", "hunter22hunter")
-    finally:
-        root.removeHandler(handler)
-        redact_process(Redactor())
-        for each, formatter in before.items():
-            each.setFormatter(formatter)
+    log_to(Full())
+    redact_process(Redactor(["hunter22hunter"]))
+    log_a_failure("it said %s", "hunter22hunter")
     assert capsys.readouterr().err == "a line of the log of saltus.test could not be written\n"

@@ -9,8 +9,6 @@ import ipaddress
 import json
 import os
 import pathlib
-import pwd
-import grp
 import re
 import socket
 import struct
@@ -334,46 +332,13 @@ def run_command(argv, user="root", timeout=3600, environment=None):
     if isinstance(argv, str):
         argv = json.loads(argv) if argv.startswith("[") else argv.split()
     argv = [str(word) for word in argv]
-    account = pwd.getpwnam(user)
-    child = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": account.pw_dir,
-        "LANG": "C.UTF-8",
-        **(environment or {}),
-    }
-    identity = {}
-    if account.pw_uid != os.geteuid():
-        groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
     begun = time.monotonic()
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=child,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            **identity,
-        )
-    except OSError as error:
-        return {"exit": 127, "output": f"{argv[0]}: {error.strerror}", "seconds": 0.0}
-    try:
-        output, _ = process.communicate(timeout=float(timeout))
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        output, _ = process.communicate()
-        output += f"\nkilled after {float(timeout):.0f} s"
-        code = 124
-    output = redacted(output)
+    done = __salt__["saltus_commands.run"](argv, user, timeout, environment)
+    output = redacted(done["output"])
     log = pathlib.Path("/var/log/saltus") / (re.sub(r"[^A-Za-z0-9]+", "-", " ".join(argv[:4])).strip("-") + ".log")
     log.parent.mkdir(mode=0o750, exist_ok=True)
     log.write_text(output, encoding="utf-8")
-    return {"exit": code, "output": _tail(output), "seconds": round(time.monotonic() - begun, 2)}
+    return {"exit": done["exit"], "output": _tail(output), "seconds": round(time.monotonic() - begun, 2)}
 
 
 def disk():

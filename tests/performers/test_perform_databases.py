@@ -2,7 +2,7 @@
 
 from world import World
 
-from saltus.plan.actions import CheckFacts, CheckWrites, Command, DbSync, RestoreDatabases
+from saltus.plan.actions import CheckFacts, CheckWrites, Command, DbSync, PrepareDbSync, RestoreDatabases
 from saltus.planner.facts import binding_facts
 
 SYNC = ("nova-manage", "db", "sync")
@@ -59,6 +59,19 @@ def test_a_db_sync_that_fails_tells_the_output_and_how_to_go_on(world: World) ->
     assert state.failure.what.startswith("the db_sync of nova to epoxy on ctl01-b failed")
     assert "errno: 150" in state.failure.because
     assert "or roll back" in state.failure.do
+
+
+def test_programs_that_wait_and_those_that_cannot_are_told(world: World) -> None:
+    told = {"nova-manage": {"ready": True, "seconds": 2.1}, "heat-manage": {"ready": False, "seconds": 0.1}}
+    world.fleet.answer("saltus_commands.prepare", told)
+    commands = (Command(argv=SYNC, user="nova"), Command(argv=("heat-manage", "db_sync"), user="heat"))
+    state = world.perform(PrepareDbSync(machine="ctl01-b", commands=commands))
+    assert state.summary == "1 programs wait on ctl01-b; heat-manage will start when called"
+    (asked,) = world.fleet.asked
+    assert asked.arguments[0] == [
+        {"argv": list(SYNC), "user": "nova"},
+        {"argv": ["heat-manage", "db_sync"], "user": "heat"},
+    ]
 
 
 WRITES = [

@@ -86,7 +86,8 @@ def spelt(versions: tuple[str, ...]) -> str:
 
 
 def _versions(action: DbSync, executor: Executor) -> Versions:
-    return {database: tuple(sorted(executor.read_versions(database))) for database in action.heads}
+    found = executor.read_versions(action.heads)
+    return {database: tuple(sorted(found[database])) for database in action.heads}
 
 
 def _commands_of(action: DbSync) -> str:

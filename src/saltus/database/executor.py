@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,8 +30,8 @@ class Executor(Protocol):
     def run(self, command: Command, *, timeout_s: float = 3600) -> CommandResult:
         """Run it to its end, whatever its exit code. Raises OperatorError when it does not start or takes too long."""
 
-    def read_versions(self, database: str) -> tuple[str, ...]:
-        """The schema versions of `database`, spelt as in `catalog.schemas`; empty when it has none."""
+    def read_versions(self, databases: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """{database: its schema versions, spelt as in `catalog.schemas`; empty when it has none}."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class NodeExecutor:
         )
         return CommandResult(command.argv, int(answer["exit"]), str(answer["output"]), float(answer["seconds"]))
 
-    def read_versions(self, database: str) -> tuple[str, ...]:
-        found = self._call(self.database_server, "saltus_mariadb.schema_versions", [database], wait_s=VERSIONS_WAIT_S)
-        return tuple(str(version) for version in found[database])
+    def read_versions(self, databases: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        names = list(databases)
+        found = self._call(self.database_server, "saltus_mariadb.schema_versions", names, wait_s=VERSIONS_WAIT_S)
+        return {name: tuple(str(version) for version in found[name]) for name in names}
 
     def _call(self, machine: str, function: str, *args: object, wait_s: float) -> Any:
         def noted(job: Job) -> None:
@@ -86,5 +87,5 @@ class FakeExecutor:
         code, output = self.results.get(command.argv, (0, ""))
         return CommandResult(command.argv, code, output, 0.0)
 
-    def read_versions(self, database: str) -> tuple[str, ...]:
-        return self.versions.get(database, ())
+    def read_versions(self, databases: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        return {database: self.versions.get(database, ()) for database in databases}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from saltus.catalog.services import CONFIG
@@ -95,8 +95,8 @@ class LocalTools:
             return False
         return os.fsencode(self._workspace) in words
 
-    def read_versions(self, database: str) -> tuple[str, ...]:
-        return self._server.read_versions(database)
+    def read_versions(self, databases: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        return {database: self._server.read_versions(database) for database in databases}
 
     def _words(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         words: list[str] = []

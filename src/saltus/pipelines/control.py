@@ -18,6 +18,7 @@ from saltus.plan.actions import (
     DbSync,
     ListApis,
     PrepareBackup,
+    PrepareDbSync,
     PrepareStart,
     ReachProxy,
     RecordVersions,
@@ -105,6 +106,11 @@ def prepare(scene: Scene) -> Stage:
                 action=ReachProxy(
                     machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
                 ),
+            ),
+            Step(
+                id="prepare/db_sync",
+                title=f"Let the manage commands wait on {scene.control[0].new}, imported and ready",
+                action=PrepareDbSync(machine=scene.control[0].new, commands=scene.commands),
             ),
         ),
     )

@@ -64,6 +64,11 @@ class Scene:
     def pairs(self) -> tuple[Pair, ...]:
         return self.control + self.proxies
 
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The manage commands of the window."""
+        return tuple(command for service in self.services if service.needs_db_sync for command in service.commands)
+
     def lanes(self) -> list[tuple[str, tuple[ServiceHop, ...]]]:
         """The services that may go side by side: a lane for each chain of services that wait for one another.
 

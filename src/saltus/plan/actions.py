@@ -229,6 +229,17 @@ class DbSync(ActionBase):
     """{database: schema heads of `release`}, from the catalogue."""
 
 
+class PrepareDbSync(ActionBase):
+    """Have the programs of `commands` wait on `machine`, imported, so that within the window only their work is left.
+
+    Nothing is asked of a database. Where one cannot wait, it starts when it is called, as ever.
+    """
+
+    kind: Literal["database.prepare-db-sync"] = "database.prepare-db-sync"
+    machine: str
+    commands: tuple[Command, ...]
+
+
 class BuildToolbox(ActionBase):
     """Make the manage tools of `release` for `services` ready; what is ready already is nothing to do."""
 
@@ -547,6 +558,7 @@ Action = Annotated[
     | CheckWrites
     | PrepareBackup
     | ForgetBackup
+    | PrepareDbSync
     | DbSync
     | BuildToolbox
     | ManageDatabases

@@ -15,6 +15,7 @@ from saltus.plan.actions import (
     DbSync,
     ForgetBackup,
     PrepareBackup,
+    PrepareDbSync,
     RestoreDatabases,
 )
 from saltus.runner.performer import Outcome, StepContext, Verdict
@@ -134,6 +135,21 @@ class Cloner:
             f" turned to {address}, none left that points home",
             {"clone": done.model_dump(mode="json")},
         )
+
+
+@dataclass(frozen=True)
+class DbSyncPreparer:
+    ground: Ground
+
+    def perform(self, action: PrepareDbSync, context: StepContext) -> Outcome:
+        commands = [command.model_dump(mode="json", include={"argv", "user"}) for command in action.commands]
+        programs = self.ground.call(context, action.machine, "saltus_commands.prepare", commands)
+        ready = sorted(name for name, told in programs.items() if told["ready"])
+        others = sorted(set(programs) - set(ready))
+        summary = f"{len(ready)} programs wait on {action.machine}"
+        if others:
+            summary += f"; {', '.join(others)} will start when called"
+        return Outcome(summary, {"programs": programs})
 
 
 @dataclass(frozen=True)

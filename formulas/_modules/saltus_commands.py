@@ -138,7 +138,7 @@ def _socket(program, user):
 def _start(program, user, count):
     """The process that imports `program` and then waits at its socket; None where it is no Python script."""
     script = shutil.which(program, path=PATH) if os.path.basename(program) == program else program
-    python = _python_of(script)
+    python = python_of(script)
     if python is None:
         return None
     path = _socket(program, user)
@@ -170,7 +170,7 @@ def _as(user, environment):
     return {"cwd": "/", "env": {**own, **environment}, "start_new_session": True, **identity}
 
 
-def _python_of(script):
+def python_of(script):
     """The interpreter that the script's first line names, with its options; None when that is no Python 3."""
     if not script or not os.path.isfile(script):
         return None

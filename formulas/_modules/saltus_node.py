@@ -146,6 +146,7 @@ def start_units(names, verb="start", wait=False):
     """
     if not names:
         return {}
+    __salt__["saltus_waiting.release"](names)
     _systemctl("reset-failed", *names)
     code, _, error = _systemctl(verb, *([] if wait else ["--no-block"]), *names, timeout=300)
     # A unit that failed to start makes systemctl fail, too; `wait_units` below says which and why.
@@ -355,9 +356,9 @@ def disk():
 
 
 def prepare_start(limit_mb=2048):
-    """Read the programs of this node's services once, so that the first start finds them in memory -> {"read_mb"}.
+    """Have the units of this node wait with their imports done -> {"read_mb", "waiting": {unit: whether it does}}.
 
-    Nothing is started. Reads at most `limit_mb`, and no more than half of the memory that is free.
+    Before that, what they import is read into memory once: at most `limit_mb`, and no more than half of what is free.
     """
     fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
     free = int(fields["MemAvailable"].split()[0]) * 1024
@@ -368,7 +369,7 @@ def prepare_start(limit_mb=2048):
             read += len(path.read_bytes())
             if read > room:
                 break
-    return {"read_mb": round(read / 1024**2)}
+    return {"read_mb": round(read / 1024**2), "waiting": __salt__["saltus_waiting.prepare"](_units())}
 
 
 def _ip(*arguments):

@@ -85,14 +85,6 @@ def prepare(scene: Scene) -> Stage:
             ),
             *(
                 Step(
-                    id=f"prepare/warm-{pair.node}",
-                    title=f"Read the programs of {pair.new} into memory",
-                    action=PrepareStart(machine=pair.new),
-                )
-                for pair in scene.control
-            ),
-            *(
-                Step(
                     id=f"prepare/differences-{pair.node}",
                     title=f"Compare the packages and the configuration of {pair.old} and {pair.new}",
                     action=CompareMachines(node=pair.node, before=pair.old, after=pair.new),
@@ -106,6 +98,14 @@ def prepare(scene: Scene) -> Stage:
                 action=ReachProxy(
                     machines=tuple(pair.new for pair in scene.control), proxy=scene.proxies[0].new, address=scene.vip
                 ),
+            ),
+            *(
+                Step(
+                    id=f"prepare/warm-{pair.node}",
+                    title=f"Let the services of {pair.new} wait, imported and ready",
+                    action=PrepareStart(machine=pair.new),
+                )
+                for pair in scene.control
             ),
             Step(
                 id="prepare/db_sync",

@@ -134,7 +134,10 @@ class StartServices(ActionBase):
 
 
 class PrepareStart(ActionBase):
-    """Do outside the window what makes the start of the services quicker inside it: nothing is started."""
+    """Start the services of `machine` as far as their imports go: each then waits for its word.
+
+    No database, queue or API is asked before. What cannot wait is left off, and starts as ever.
+    """
 
     kind: Literal["services.prepare-start"] = "services.prepare-start"
     machine: str

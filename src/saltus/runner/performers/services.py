@@ -50,7 +50,10 @@ class StartPreparer:
 
     def perform(self, action: PrepareStart, context: StepContext) -> Outcome:
         done = self.ground.call(context, action.machine, "saltus_node.prepare_start")
-        return Outcome(f"{action.machine} is prepared", {"prepared": done})
+        waiting = [unit for unit, waits in done["waiting"].items() if waits]
+        return Outcome(
+            f"{len(waiting)} of {len(done['waiting'])} units wait on {action.machine}, imported", {"prepared": done}
+        )
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,11 @@ from collections.abc import Iterator
 
 from saltus.pipelines.waves import ComputeScene, Kind, Wave
 from saltus.plan import Gate, Impact, Stage, Step
-from saltus.plan.actions import (
-    Action,
-    ApplyState,
+from saltus.plan.actions import Action, ApplyState, CheckFacts, Command, RecordVersions, RunManage, WaitFor
+from saltus.plan.data_plane import (
     AwaitAgents,
     CheckBudget,
-    CheckFacts,
     CheckNetwork,
-    Command,
     ComparePackages,
     ConfigureNodes,
     DisableComputes,
@@ -25,12 +22,9 @@ from saltus.plan.actions import (
     EnableComputes,
     ProveComputes,
     RecordNodes,
-    RecordVersions,
     RestartUnits,
     RestoreNodes,
-    RunManage,
     UpgradePackages,
-    WaitFor,
 )
 
 NOVA_COMPUTE = "nova-compute"

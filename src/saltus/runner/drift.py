@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping
 from saltus.journal.fold import RunState
 from saltus.plan.actions import (
     Action,
-    ConfigureNodes,
     CreateMachine,
     DbSync,
     DestroyMachine,
-    EnableComputes,
     RestoreDatabases,
-    RestoreNodes,
     StopMachine,
     SwitchProxy,
 )
+from saltus.plan.data_plane import ConfigureNodes, EnableComputes, RestoreNodes
 from saltus.planner.facts import VIRTUAL_ADDRESS, deployed_as, schema_of
 
 TakeFacts = Callable[[], Mapping[str, str]]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from saltus.errors import OperatorError
 from saltus.fleet.errors import NoReturn, StateFailed
 from saltus.fleet.port import StateReturn
-from saltus.plan.actions import CheckNetwork, ConfigureNodes, RestartUnits, RunManage
+from saltus.plan.actions import RunManage
+from saltus.plan.data_plane import CheckNetwork, ConfigureNodes, RestartUnits
 from saltus.runner.performer import Outcome, StepContext, stop_if_cancelled
 from saltus.runner.performers.fanout import Tally, fan_out, open_tally
 from saltus.runner.performers.ground import Ground

@@ -4,7 +4,9 @@ Two computes run real guests, two pretend. Needs root and about 20 GiB; an hour 
 control plane moves; an expired gate touches nobody; the sample and its way back; a failure within a batch; all the
 others; the end of the transition. The tests share the cloud, and each says what it expects of the one before.
 
-It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images.
+It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images. What the
+tests leave for each other is kept in that directory, too: a story that failed is taken up where it stopped by naming the
+tests that are left, on the cloud that was kept.
 """
 
 from __future__ import annotations
@@ -68,9 +70,16 @@ def workplace() -> Iterator[Workplace]:
 
 
 @pytest.fixture(scope="module")
-def story() -> dict[str, Any]:
+def told() -> dict[str, Any]:
+    kept = _state() / "story.json"
+    return json.loads(kept.read_text()) if kept.exists() else {}
+
+
+@pytest.fixture
+def story(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What earlier tests of the story leave for later ones."""
-    return {}
+    yield told
+    (_state() / "story.json").write_text(json.dumps(told))
 
 
 def cloud(workplace: Workplace) -> Any:
@@ -116,6 +125,7 @@ def boot_ids() -> dict[str, str | None]:
 
 
 def test_a_zed_cloud_boots_with_an_instance_on_each_real_compute(workplace: Workplace, story: dict[str, Any]) -> None:
+    story.clear()
     saltus("lab", "up", "--pristine")
     second = instances.boot(
         cloud(workplace),

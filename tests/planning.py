@@ -14,6 +14,7 @@ from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.facts import Facts
+from saltus.planner.gateways import GatewayRequest
 from saltus.planner.plans import Catalog
 
 SHAPES = Path(__file__).parents[1] / "lab" / "clouds"
@@ -70,6 +71,13 @@ def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
         times = {key: duration(request[key]) for key in ("pause", "expiry") if key in request}
         asked = ComputeRequest(target=request["to"], nodes=tuple(request["nodes"]), **wishes, **times)
         return plans.plan_compute(cloud, facts, catalog(), asked)
+    if kind == "gateway":
+        ours = {key: request[key] for key in ("sample", "batch") if key in request}
+        return plans.plan_gateway(
+            cloud, facts, catalog(), GatewayRequest(target=request["to"], nodes=tuple(request["nodes"]), **ours)
+        )
+    if kind == "gateway-rollback":
+        return plans.plan_gateway_rollback(cloud, facts, catalog(), request["nodes"])
     if kind == "compute-rollback":
         return plans.plan_compute_rollback(cloud, facts, catalog(), request["nodes"])
     if kind == "rehearse":

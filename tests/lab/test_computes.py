@@ -4,9 +4,9 @@ Two computes run real guests, two pretend. Needs root and about 20 GiB; an hour 
 control plane moves; an expired gate touches nobody; the sample and its way back; a failure within a batch; all the
 others; the end of the transition. The tests share the cloud, and each says what it expects of the one before.
 
-It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images. What the
-tests leave for each other is kept in that directory, too: a story that failed is taken up where it stopped by naming the
-tests that are left, on the cloud that was kept.
+It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images. What
+the tests leave for each other is kept in that directory, too: a story that failed is taken up where it stopped by
+naming the tests that are left, on the cloud that was kept.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ ROLES = {
     "nova.compute": (),
     "neutron.server": ("neutron",),
     "neutron.compute": (),
+    "neutron.gateway": (),
     "cinder.controller": ("cinder",),
     "heat.server": ("heat",),
 }

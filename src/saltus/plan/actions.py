@@ -19,9 +19,11 @@ from saltus.plan.data_plane import (
     ConfigureNodes,
     DisableComputes,
     DrainComputes,
+    EmptyGateways,
     EnableComputes,
     ProveComputes,
     RecordNodes,
+    RefillGateways,
     RestartUnits,
     RestoreNodes,
     UpgradePackages,
@@ -434,6 +436,8 @@ Action = Annotated[
     | RestartUnits
     | AwaitAgents
     | CheckNetwork
+    | EmptyGateways
+    | RefillGateways
     | ProveComputes
     | EnableComputes
     | CheckBudget

@@ -117,6 +117,31 @@ class CheckNetwork(ActionBase):
     """Those of the nodes with distributed routers, whose floating addresses need a default route of their own."""
 
 
+class EmptyGateways(ActionBase):
+    """Move the routers and the DHCP servers of each gateway to other gateways that live, and take no new ones.
+
+    Metadata is asked in their namespaces and moves with them. What was carried is written down before the first is
+    moved. A node whose routers nobody else takes is left as it is, and fails.
+    """
+
+    kind: Literal["gateways.empty"] = "gateways.empty"
+    nodes: tuple[str, ...]
+    timeout_s: float = 300
+    """How long one router may take until its ports are active elsewhere."""
+
+
+class RefillGateways(ActionBase):
+    """Give each gateway back what it carried before it was emptied, and write down that it is of `release`.
+
+    Proved by it: each router's ports are active there, and its namespace has the route to the outside that it should.
+    """
+
+    kind: Literal["gateways.refill"] = "gateways.refill"
+    nodes: tuple[str, ...]
+    release: str
+    timeout_s: float = 300
+
+
 class ProveComputes(ActionBase):
     """Boot an instance on each compute, reach it over the network, and delete it.
 

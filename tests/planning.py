@@ -44,9 +44,15 @@ def shape(path: Path, overrides: dict[str, Any] | None = None) -> Cloud:
 
 
 def cloud_of(case: Path) -> Cloud:
-    """The cloud that a case plans for: `shape` of its request with the `model` that it overrides; else `small`."""
+    """The cloud that a case plans for: `shape` of its request with the `model` that it overrides; else `small`.
+
+    `roles` are further ones, by node.
+    """
     request = yaml.safe_load((case / "request.yml").read_text())
-    return shape(SHAPES / request["shape"], request.get("model")) if "shape" in request else small()
+    cloud = shape(SHAPES / request["shape"], request.get("model")) if "shape" in request else small()
+    further = request.get("roles", {})
+    nodes = tuple(n.model_copy(update={"roles": (*n.roles, *further.get(n.name, ()))}) for n in cloud.nodes)
+    return cloud.model_copy(update={"nodes": nodes}) if further else cloud
 
 
 def facts_of(case: Path) -> Facts:

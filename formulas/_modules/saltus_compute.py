@@ -70,6 +70,8 @@ def _agent_section():
 def _look(backend, distributed):
     if backend == "opencontrail":
         return {}, []
+    if backend == "ovn-central":
+        return _look_at_central()
     wrong = []
     bridges = _words(["ovs-vsctl", "--timeout=10", "list-br"])
     wanted = ["br-int"]
@@ -90,6 +92,15 @@ def _look(backend, distributed):
             f"{space} has no default route: floating addresses are cut off" for space, r in routes.items() if not r
         ]
     return seen, wrong
+
+
+def _look_at_central():
+    """Whether northd carries what is written in the northbound database over to the southbound one."""
+    done = subprocess.run(
+        ["ovn-nbctl", "--no-leader-only", "--timeout=20", "--wait=sb", "sync"], capture_output=True, text=True, check=False
+    )
+    wrong = [] if not done.returncode else [f"northd does not carry changes over: {done.stderr.strip()}"]
+    return {"version": (_lines(["ovn-nbctl", "--version"]) or [""])[0]}, wrong
 
 
 def floating_routes():

@@ -28,6 +28,7 @@ ROLES = {
     "neutron.server": ("neutron",),
     "neutron.compute": (),
     "neutron.gateway": (),
+    "ovn.central": (),
     "cinder.controller": ("cinder",),
     "heat.server": ("heat",),
 }

@@ -96,6 +96,8 @@ class ComputeScene(RollingScene):
     """Computes of the cloud that are older than the target and stay so."""
     upgraded: tuple[str, ...]
     """Computes that run the target already."""
+    central: tuple[Member, ...]
+    """Nodes of OVN's central that are older than the target: they come behind the last compute."""
     migrations: tuple[tuple[Command, tuple[int, ...]], ...]
     """Online data migrations that wait for the last compute, each with the exit codes that ask for another run."""
 

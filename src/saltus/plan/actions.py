@@ -26,6 +26,7 @@ from saltus.plan.data_plane import (
     RefillGateways,
     RestartUnits,
     RestoreNodes,
+    SettleNodes,
     UpgradePackages,
 )
 
@@ -433,6 +434,7 @@ Action = Annotated[
     | DrainComputes
     | UpgradePackages
     | ConfigureNodes
+    | SettleNodes
     | RestartUnits
     | AwaitAgents
     | CheckNetwork

@@ -87,6 +87,14 @@ class ConfigureNodes(ActionBase):
     timeout_s: float = 900
 
 
+class SettleNodes(ActionBase):
+    """Write down that these nodes are of `release`: whoever looks at them from now on finds that."""
+
+    kind: Literal["nodes.settle"] = "nodes.settle"
+    nodes: tuple[str, ...]
+    release: str
+
+
 class RestartUnits(ActionBase):
     """Restart units on each node, one after another in this order, each until it runs."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saltus.catalog.releases import Releases
 from saltus.catalog.services import Services
 from saltus.model.cloud import Cloud, ComputeSection, Node
-from saltus.pipelines.backends import BACKENDS
+from saltus.pipelines.backends import BACKENDS, ovn_central
 from saltus.pipelines.waves import ComputeScene, Member
 from saltus.plan.actions import Command
 from saltus.planner.facts import Facts, binding_facts
@@ -40,6 +41,7 @@ def make_compute_scene(
         left_out=chosen.left_out,
         others=tuple(others),
         upgraded=on_target,
+        central=tuple(_central(cloud, facts, target, releases)),
         max_failures=request.max_failures,
         pause=request.pause,
         window=request.window,
@@ -54,6 +56,15 @@ def make_compute_scene(
         ),
         facts=binding_facts(facts),
     )  # fmt: skip
+
+
+def _central(cloud: Cloud, facts: Facts, target: str, releases: Releases) -> Iterator[Member]:
+    """A node of the central that is a compute, too, is none of them: its packages cannot be upgraded apart."""
+    for node in cloud.with_role("ovn.central"):
+        found = facts.machines.get(node.name)
+        suite = node.suite or releases.get(target).suite
+        if found and found.answers and found.release not in (None, target) and suite and not node.runs("nova.compute"):
+            yield Member(node.name, ovn_central.BACKEND, suite, str(found.release))
 
 
 def _member(node: Node, suite: str, source: str) -> Member:

@@ -11,7 +11,7 @@ from saltus.catalog.releases import Releases, load_releases
 from saltus.catalog.roles import Roles, load_roles
 from saltus.catalog.services import Services, load_services
 from saltus.model.cloud import Cloud
-from saltus.pipelines import compute, control, deploy, gateway, rehearse, rollback, rolling
+from saltus.pipelines import central, compute, control, deploy, gateway, rehearse, rollback, rolling
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.pipelines.waves import RollingScene
@@ -73,6 +73,7 @@ def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeR
         rolling.test(scene),
         rolling.sample(scene, upgrade, proof=compute.PROOF),
         *((rolling.everything(scene, upgrade),) if scene.batches else ()),
+        *((central.central(scene),) if scene.central and scene.is_last else ()),
         compute.finish(scene),
     )
     return _rolling_plan("compute", scene, stages)

@@ -18,7 +18,7 @@ from saltus.plan.actions import (
     StopMachine,
     SwitchProxy,
 )
-from saltus.plan.data_plane import ConfigureNodes, EnableComputes, RefillGateways, RestoreNodes
+from saltus.plan.data_plane import ConfigureNodes, EnableComputes, RefillGateways, RestoreNodes, SettleNodes
 from saltus.planner.facts import VIRTUAL_ADDRESS, deployed_as, schema_of
 
 TakeFacts = Callable[[], Mapping[str, str]]
@@ -59,7 +59,7 @@ def changes(action: Action, before: Mapping[str, Change], clones: frozenset[str]
             return {VIRTUAL_ADDRESS: action.take}
         case DbSync() if action.database_server not in clones:
             return {schema_of(database): " ".join(sorted(heads)) for database, heads in action.heads.items()}
-        case ConfigureNodes() | EnableComputes() | RefillGateways() | RestoreNodes():
+        case ConfigureNodes() | EnableComputes() | RefillGateways() | RestoreNodes() | SettleNodes():
             # Each node fares on its own: one that failed is still of the release it was.
             return {deployed_as(node): None for node in action.nodes}
         case RestoreDatabases():

@@ -47,6 +47,7 @@ from saltus.plan.data_plane import (
     RefillGateways,
     RestartUnits,
     RestoreNodes,
+    SettleNodes,
     UpgradePackages,
 )
 from saltus.runner.performer import Performer, Performers
@@ -99,6 +100,7 @@ def performers(ground: Ground) -> Performers:
         RestoreNodes: packages.NodeRestorer(ground),
         UpgradePackages: packages.PackageUpgrader(ground),
         ConfigureNodes: nodes.NodeConfigurer(ground),
+        SettleNodes: nodes.NodeSettler(ground),
         RestartUnits: nodes.UnitRestarter(ground),
         CheckNetwork: nodes.NetworkChecker(ground),
         RunManage: nodes.Manager(ground),

@@ -47,6 +47,7 @@ from saltus.runner.performers.ground import Ground
 from saltus.runner.performers.registry import performers
 from saltus.runner.run import Runner
 from saltus.verify.computes import FakeComputes
+from saltus.verify.gateways import FakeGateways
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH, AT_MOST = "25%", 1.5
@@ -195,6 +196,7 @@ def run_saltus(cloud: Cloud, facts: Facts, fleet: SaltFleet, directory: Path) ->
         forget_minion=lambda minion: None,
         record_release=lambda machine, release: None,
         computes=lambda: computes,
+        gateways=lambda: FakeGateways([]),
         login=lambda host: cast(Any, None),
         gather=lambda: facts,
         guest=directory / "guest",

@@ -96,7 +96,7 @@ def actions_page() -> str:
     lines = [
         "# Actions",
         "",
-        "What a step of a plan can do: every kind of action. Written by `docs/generate.py` from `plan/actions.py`.",
+        "What a step of a plan can do: every kind of action. Written by `docs/generate.py` from `plan/`.",
         "`saltus plan show PLAN -f json` shows the actions of a plan with their arguments.",
     ]
     for kind, action in kinds().items():

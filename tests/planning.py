@@ -14,6 +14,7 @@ from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.facts import Facts
+from saltus.planner.gateways import GatewayRequest
 from saltus.planner.plans import Catalog
 
 SHAPES = Path(__file__).parents[1] / "lab" / "clouds"
@@ -43,9 +44,15 @@ def shape(path: Path, overrides: dict[str, Any] | None = None) -> Cloud:
 
 
 def cloud_of(case: Path) -> Cloud:
-    """The cloud that a case plans for: `shape` of its request with the `model` that it overrides; else `small`."""
+    """The cloud that a case plans for: `shape` of its request with the `model` that it overrides; else `small`.
+
+    `roles` are further ones, by node.
+    """
     request = yaml.safe_load((case / "request.yml").read_text())
-    return shape(SHAPES / request["shape"], request.get("model")) if "shape" in request else small()
+    cloud = shape(SHAPES / request["shape"], request.get("model")) if "shape" in request else small()
+    further = request.get("roles", {})
+    nodes = tuple(n.model_copy(update={"roles": (*n.roles, *further.get(n.name, ()))}) for n in cloud.nodes)
+    return cloud.model_copy(update={"nodes": nodes}) if further else cloud
 
 
 def facts_of(case: Path) -> Facts:
@@ -70,6 +77,13 @@ def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
         times = {key: duration(request[key]) for key in ("pause", "expiry") if key in request}
         asked = ComputeRequest(target=request["to"], nodes=tuple(request["nodes"]), **wishes, **times)
         return plans.plan_compute(cloud, facts, catalog(), asked)
+    if kind == "gateway":
+        ours = {key: request[key] for key in ("sample", "batch") if key in request}
+        return plans.plan_gateway(
+            cloud, facts, catalog(), GatewayRequest(target=request["to"], nodes=tuple(request["nodes"]), **ours)
+        )
+    if kind == "gateway-rollback":
+        return plans.plan_gateway_rollback(cloud, facts, catalog(), request["nodes"])
     if kind == "compute-rollback":
         return plans.plan_compute_rollback(cloud, facts, catalog(), request["nodes"])
     if kind == "rehearse":

@@ -26,7 +26,9 @@ def restart(units):
         running = __salt__["saltus_node.units"](names=[unit])[unit]["active"] == "active"
         # What does not run cannot be reloaded; what is reloaded must be enabled like what is started.
         if verb == "reload" and running:
-            done = subprocess.run(["systemctl", "reload", unit], capture_output=True, text=True, check=False, timeout=300)
+            done = subprocess.run(
+                ["systemctl", "reload", unit], capture_output=True, text=True, check=False, timeout=300
+            )
             if done.returncode:
                 raise CommandExecutionError(f"{unit} is not reloaded: {done.stderr.strip()}")
             __salt__["saltus_node.wait_units"]([unit], timeout=60)
@@ -59,14 +61,22 @@ def check_network(backend, distributed=(), timeout=SETTLED_S):
         time.sleep(1)
 
 
+def _agent_section():
+    """What the model says of this node's agent: a compute's, else a gateway's."""
+    neutron = __pillar__.get("neutron") or {}
+    return neutron.get("compute") or neutron.get("gateway") or {}
+
+
 def _look(backend, distributed):
     if backend == "opencontrail":
         return {}, []
+    if backend == "ovn-central":
+        return _look_at_central()
     wrong = []
     bridges = _words(["ovs-vsctl", "--timeout=10", "list-br"])
     wanted = ["br-int"]
     if backend == "ovs":
-        wanted.append((__pillar__.get("neutron") or {}).get("compute", {}).get("bridge", "br-ex"))
+        wanted.append(_agent_section().get("bridge", "br-ex"))
     wrong += [f"the bridge {name} is missing" for name in wanted if name not in bridges]
     flows = {name: _flows(name) for name in wanted if name in bridges}
     # A bridge that nobody programs has one flow (NORMAL) or none.
@@ -78,18 +88,52 @@ def _look(backend, distributed):
     if distributed:
         routes = floating_routes()
         seen["floating_routes"] = routes
-        wrong += [f"{space} has no default route: floating addresses are cut off" for space, r in routes.items() if not r]
+        wrong += [
+            f"{space} has no default route: floating addresses are cut off" for space, r in routes.items() if not r
+        ]
     return seen, wrong
+
+
+def _look_at_central():
+    """Whether northd carries what is written in the northbound database over to the southbound one."""
+    done = subprocess.run(
+        ["ovn-nbctl", "--no-leader-only", "--timeout=20", "--wait=sb", "sync"], capture_output=True, text=True, check=False
+    )
+    wrong = [] if not done.returncode else [f"northd does not carry changes over: {done.stderr.strip()}"]
+    return {"version": (_lines(["ovn-nbctl", "--version"]) or [""])[0]}, wrong
 
 
 def floating_routes():
     """{namespace of floating addresses: its default route, or ""}: agents have lost it in a restart."""
     names = [line.split()[0] for line in _lines(["ip", "netns", "list"]) if line.startswith("fip-")]
-    found = {}
-    for name in names:
-        routes = _lines(["ip", "netns", "exec", name, "ip", "route", "show", "default", "table", "all"])
-        found[name] = routes[0] if routes else ""
-    return found
+    return {name: _default_route(name) for name in names}
+
+
+def check_routers(routers, timeout=SETTLED_S):
+    """Wait until each of `routers` ({id: whether it must have a way to the outside}) runs here -> {id: default route}.
+
+    Raises with those that do not, when time is up.
+    """
+    deadline = time.monotonic() + float(timeout)
+    while True:
+        spaces = {line.split()[0] for line in _lines(["ip", "netns", "list"]) if line.strip()}
+        found = {router: _default_route(f"qrouter-{router}") for router in routers if f"qrouter-{router}" in spaces}
+        wrong = [f"no namespace of the router {router}" for router in routers if router not in found]
+        wrong += [
+            f"the router {router} has no default route"
+            for router, route in found.items()
+            if routers[router] and not route
+        ]
+        if not wrong:
+            return found
+        if time.monotonic() > deadline:
+            raise CommandExecutionError("; ".join(wrong))
+        time.sleep(1)
+
+
+def _default_route(space):
+    routes = _lines(["ip", "netns", "exec", space, "ip", "route", "show", "default", "table", "all"])
+    return routes[0] if routes else ""
 
 
 def _ports():
@@ -111,7 +155,9 @@ def _ports():
 
 
 def _flows(bridge):
-    return sum("actions=" in line for line in _lines(["ovs-ofctl", "-O", "OpenFlow10,OpenFlow13", "dump-flows", bridge]))
+    return sum(
+        "actions=" in line for line in _lines(["ovs-ofctl", "-O", "OpenFlow10,OpenFlow13", "dump-flows", bridge])
+    )
 
 
 def _lines(argv):

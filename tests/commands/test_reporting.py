@@ -92,6 +92,29 @@ def test_a_report_is_the_same_after_it_was_written_down(workplace: Workplace) ->
     assert Report.model_validate_json(report.model_dump_json()) == report
 
 
+def test_lost_pings_are_counted_by_the_step_in_which_they_were_lost(workplace: Workplace) -> None:
+    run = walk(workplace, plan_of("compute-zed-to-epoxy"))
+    begun = next(e.at for _, e in workplace.journal.read(run) if isinstance(e, StepStarted))
+
+    def lost(step: str, at: int, count: int) -> OutageSeen:
+        started = begun + timedelta(seconds=at)
+        return OutageSeen(at=started, by="ann", target="web", what="ping", started=started, step=step, lost=count)
+
+    workplace.journal.append(
+        run, lost("sample/restart", 1, 4), lost("sample/restart", 9, 3), lost("all/batch-01-restart", 20, 5)
+    )
+    workplace.journal.append(
+        run,
+        WatchSummary(at=begun, by="ann", target="web", what="ping", asked=900, lost=12, outage_s=12.0, longest_s=5.0),
+    )
+    text = render(make_report(workplace, run))
+    table = [line for line in text.splitlines() if "restart" in line and "web" in line]
+    assert [line.split("|")[1:4] for line in table] == [
+        [" sample/restart       ", " web      ", "    7 "],
+        [" all/batch-01-restart ", " web      ", "    5 "],
+    ]
+
+
 def test_an_outage_counts_for_the_stage_in_which_it_began(workplace: Workplace) -> None:
     run = walk(workplace, plan_of("control-zed-to-epoxy"))
     watch(workplace, run, "prepare/warm-ctl01")

@@ -13,7 +13,8 @@ from planning import catalog
 from saltus.errors import Abort
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
-from saltus.plan.actions import ComparePackages, RunManage, UpgradePackages, WaitFor
+from saltus.plan.actions import RunManage, WaitFor
+from saltus.plan.data_plane import ComparePackages, UpgradePackages
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.plans import plan_compute, plan_compute_rollback
 from saltus.runner.gates import AutoApprover

@@ -27,6 +27,7 @@ from saltus.runner.performers.registry import performers
 from saltus.runner.run import Runner
 from saltus.verify.computes import FakeComputes
 from saltus.verify.connection import Login
+from saltus.verify.gateways import FakeGateways
 
 PLANS = Path(__file__).parents[1] / "plans"
 
@@ -44,6 +45,7 @@ class World:
     recorded: list[tuple[str, str]]
     """(machine, release) of what pillars were to be computed for."""
     computes: FakeComputes
+    gateways: FakeGateways
 
     def perform(self, action: Any, *, facts: dict[str, str] | None = None) -> StepState:
         """Run a plan of that one step; a failure is in the state, as an operator would find it."""
@@ -98,6 +100,7 @@ def made_of(cloud: Cloud, facts: Facts, tmp_path: Path) -> Iterator[World]:
     forgotten: list[str] = []
     recorded: list[tuple[str, str]] = []
     computes = FakeComputes([node.name for node in cloud.with_role("nova.compute")])
+    gateways = FakeGateways([node.name for node in cloud.with_role("neutron.gateway")])
     files: Callable[[str, Any], dict[str, FileContent]] = lambda minion, grains: {  # noqa: E731
         "/etc/salt/minion.d/saltus.conf": FileContent(f"id: {minion}\ngrains: {dict(grains)}\n")
     }
@@ -111,6 +114,7 @@ def made_of(cloud: Cloud, facts: Facts, tmp_path: Path) -> Iterator[World]:
         forget_minion=forgotten.append,
         record_release=lambda machine, release: recorded.append((machine, release)),
         computes=lambda: computes,
+        gateways=lambda: gateways,
         login=lambda host: Login(host=host, username="admin", project="admin", password="secret", region="RegionOne"),
         gather=lambda: world.facts,
         guest=tmp_path / "guest",
@@ -118,6 +122,6 @@ def made_of(cloud: Cloud, facts: Facts, tmp_path: Path) -> Iterator[World]:
         lists=tmp_path / "lists",
     )
     journal = Journal(f"sqlite:///{tmp_path}/journal.db")
-    world = World(provider, fleet, journal, ground, facts, forgotten, recorded, computes)
+    world = World(provider, fleet, journal, ground, facts, forgotten, recorded, computes, gateways)
     yield world
     journal.close()

@@ -27,6 +27,8 @@ ROLES = {
     "nova.compute": (),
     "neutron.server": ("neutron",),
     "neutron.compute": (),
+    "neutron.gateway": (),
+    "ovn.central": (),
     "cinder.controller": ("cinder",),
     "heat.server": ("heat",),
 }

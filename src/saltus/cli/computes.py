@@ -1,9 +1,10 @@
-"""The verb of the data plane: plan its upgrade, or the way back of some nodes."""
+"""The verbs of the data plane: plan the upgrade of computes or gateways, or the way back of some of them."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import timedelta
+from typing import Any
 
 from saltus.cli.upgrades import Planner
 from saltus.commands.durations import duration
@@ -23,20 +24,7 @@ class PlanCompute(Planner):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--to", metavar="RELEASE", help="epoxy, 2025.1, ... [the model's openstack_release]")
-        parser.add_argument("-T", "--target", default="I@nova:compute", help="which computes [I@nova:compute]")
-        parser.add_argument("--limit", metavar="TARGET", help="of those, only these")
-        parser.add_argument("--exclude", metavar="TARGET", help="of those, not these")
-        parser.add_argument("--test", metavar="N", type=int, default=1, help="look at the packages of so many [1]")
-        parser.add_argument("--sample", metavar="N", type=int, default=1, help="upgrade so many first [1]")
-        parser.add_argument(
-            "--batch", metavar="SIZE", default="100%", help="nodes, 25%%, or zone, rack, aggregate [100%%]"
-        )
-        parser.add_argument("--max-failures", metavar="N", type=int, default=0, help="pause when more have failed [0]")
-        parser.add_argument("--pause", metavar="TIME", help="between batches: 45s, 10m, ... [none]")
-        parser.add_argument("--window", metavar="FROM-TO", help="begin a batch only then: 22:00-06:00 [always]")
-        parser.add_argument("--expiry", metavar="TIME", default="2h", help="abort when the sample's gate waits so long")
-        parser.add_argument("--rollback", metavar="NODE", nargs="+", help="return these to what they were before")
+        _add_wishes(parser, nodes="computes", target="I@nova:compute", batch="100%")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -47,18 +35,65 @@ class PlanCompute(Planner):
         workplace, as_json = Workplace(self.settings), parsed_args.format == "json"
         if parsed_args.rollback:
             return self._shown(computes.plan_compute_rollback(workplace, parsed_args.rollback), as_json)
-        request = ComputeRequest(
-            target=parsed_args.to or workplace.cloud.release,
-            nodes=(),
-            test=parsed_args.test,
-            sample=parsed_args.sample,
-            batch=parsed_args.batch,
-            max_failures=parsed_args.max_failures,
-            pause=duration(parsed_args.pause) if parsed_args.pause else timedelta(),
-            window=parsed_args.window,
-            expiry=duration(parsed_args.expiry),
-        )
+        request = ComputeRequest(target=parsed_args.to or workplace.cloud.release, **_wishes(parsed_args))
         plan = computes.plan_compute(
             workplace, request, target=parsed_args.target, limit=parsed_args.limit, exclude=parsed_args.exclude
         )
         return self._shown(plan, as_json)
+
+
+class PlanGateway(Planner):
+    """Plan to move gateways to the release of the control plane, or to return some of them: nothing is touched.
+
+    Stages and options are those of `saltus plan compute`, without its end. Routers, DHCP and metadata are moved to
+    other gateways before one is upgraded, and back when it works again.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_wishes(parser, nodes="gateways", target="I@neutron:gateway", batch="1")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from saltus.commands import computes
+        from saltus.commands.workplace import Workplace
+        from saltus.planner.gateways import GatewayRequest
+
+        workplace, as_json = Workplace(self.settings), parsed_args.format == "json"
+        if parsed_args.rollback:
+            return self._shown(computes.plan_gateway_rollback(workplace, parsed_args.rollback), as_json)
+        request = GatewayRequest(target=parsed_args.to or workplace.cloud.release, **_wishes(parsed_args))
+        plan = computes.plan_gateway(
+            workplace, request, target=parsed_args.target, limit=parsed_args.limit, exclude=parsed_args.exclude
+        )
+        return self._shown(plan, as_json)
+
+
+def _add_wishes(parser: argparse.ArgumentParser, *, nodes: str, target: str, batch: str) -> None:
+    parser.add_argument("--to", metavar="RELEASE", help="epoxy, 2025.1, ... [the model's openstack_release]")
+    parser.add_argument("-T", "--target", default=target, help=f"which {nodes} [{target}]")
+    parser.add_argument("--limit", metavar="TARGET", help="of those, only these")
+    parser.add_argument("--exclude", metavar="TARGET", help="of those, not these")
+    parser.add_argument("--test", metavar="N", type=int, default=1, help="look at the packages of so many [1]")
+    parser.add_argument("--sample", metavar="N", type=int, default=1, help="upgrade so many first [1]")
+    shown = batch.replace("%", "%%")
+    groups = ", or zone, rack, aggregate" if nodes == "computes" else ""
+    parser.add_argument("--batch", metavar="SIZE", default=batch, help=f"nodes, 25%%{groups} [{shown}]")
+    parser.add_argument("--max-failures", metavar="N", type=int, default=0, help="pause when more have failed [0]")
+    parser.add_argument("--pause", metavar="TIME", help="between batches: 45s, 10m, ... [none]")
+    parser.add_argument("--window", metavar="FROM-TO", help="begin a batch only then: 22:00-06:00 [always]")
+    parser.add_argument("--expiry", metavar="TIME", default="2h", help="abort when the sample's gate waits so long")
+    parser.add_argument("--rollback", metavar="NODE", nargs="+", help="return these to what they were before")
+
+
+def _wishes(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "nodes": (),
+        "test": parsed_args.test,
+        "sample": parsed_args.sample,
+        "batch": parsed_args.batch,
+        "max_failures": parsed_args.max_failures,
+        "pause": duration(parsed_args.pause) if parsed_args.pause else timedelta(),
+        "window": parsed_args.window,
+        "expiry": duration(parsed_args.expiry),
+    }

@@ -12,7 +12,9 @@ from saltus.fleet.port import Fleet
 from saltus.model.cloud import Cloud
 from saltus.plan import Plan
 from saltus.planner import plans
-from saltus.planner.computes import ComputeRequest, check_shape
+from saltus.planner.computes import ComputeRequest
+from saltus.planner.gateways import GatewayRequest
+from saltus.planner.rolling import check_shape
 
 
 def plan_compute(
@@ -30,6 +32,24 @@ def plan_compute_rollback(workplace: Workplace, nodes: Sequence[str]) -> Plan:
     """These computes back to what was kept on them before their upgrade."""
     return saved(
         workplace, lambda: plans.plan_compute_rollback(workplace.cloud, workplace.gather(), workplace.catalog, nodes)
+    )
+
+
+def plan_gateway(
+    workplace: Workplace, request: GatewayRequest, *, target: str, limit: str | None, exclude: str | None
+) -> Plan:
+    """The gateways of `target` to the request's release. Saved; nothing is touched."""
+    check_shape(request)
+    workplace.master.ensure_started()
+    nodes = find_nodes(workplace.fleet, workplace.cloud, target, limit=limit, exclude=exclude)
+    asked = replace(request, nodes=nodes)
+    return saved(workplace, lambda: plans.plan_gateway(workplace.cloud, workplace.gather(), workplace.catalog, asked))
+
+
+def plan_gateway_rollback(workplace: Workplace, nodes: Sequence[str]) -> Plan:
+    """These gateways back to what was kept on them before their upgrade."""
+    return saved(
+        workplace, lambda: plans.plan_gateway_rollback(workplace.cloud, workplace.gather(), workplace.catalog, nodes)
     )
 
 

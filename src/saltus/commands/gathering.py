@@ -23,7 +23,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
     running = sorted(name for name, machine in machines.items() if machine.is_running)
     node_of = {name: cloud.node_of(name) for name in machines}
     proxies = [name for name in running if node_of[name].runs("haproxy.proxy")]
-    computes = [name for name in running if node_of[name].runs("nova.compute")]
+    kept = [n for n in running if node_of[n].runs("nova.compute") or node_of[n].runs("neutron.gateway")]
     databases = [name for name in running if node_of[name].runs("mariadb.server") and not node_of[name].rehearsal]
 
     def ask(target: list[str], function: str, *args: object) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
         disks = pool.submit(ask, running, "saltus_node.disk")
         vips = pool.submit(ask, proxies, "saltus_node.has_vip")
         schemas = pool.submit(ask, databases, "saltus_mariadb.schema_versions")
-        ways_back = pool.submit(ask, computes, "saltus_way_back.kept")
+        ways_back = pool.submit(ask, kept, "saltus_way_back.kept")
         backups = pool.submit(ask, databases, "saltus_mariadb.list_backups")
         sizes = pool.submit(ask, databases, "saltus_mariadb.sizes")
     labels = {name: sorted(found) for name, found in backups.result().items()}

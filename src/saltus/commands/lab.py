@@ -22,6 +22,7 @@ from saltus.runner.progress import Progress
 from saltus.verify import instances
 from saltus.verify.connection import connect
 
+BOOT_EACH_S = 30.0
 GOLDEN = "golden"
 """The label of the copies of all disks, taken when the cloud had just been deployed."""
 
@@ -60,6 +61,7 @@ def up(workplace: Workplace, progress: Progress, *, pristine: bool = False) -> R
         provider.prepare_network()
         workplace.master.ensure_started()
         ensure_packages_served(workplace)
+    _boot(workplace, progress)  # what a deployment that was cut short, and a `lab down` behind it, have left off
     plan = plans.plan_deploy(workplace.cloud, workplace.catalog)
     workplace.journal.save_plan(plan)
     _, state = run(workplace, plan.fingerprint, AutoApprover("saltus lab up"), progress)
@@ -80,13 +82,20 @@ def prepare_host(workplace: Workplace, progress: Progress) -> None:
 
 def start(workplace: Workplace, progress: Progress) -> None:
     """Boot what is off and belongs to the serving slot; units that were enabled come up with their machine."""
+    if _boot(workplace, progress):
+        wait_for_apis(workplace, progress)
+
+
+def _boot(workplace: Workplace, progress: Progress) -> list[str]:
+    """Boot what is off, and wait until its minions answer."""
     off = [m.name for m in _own(workplace) if not m.is_running and not _made_later(workplace, m)]
     for name in off:
         progress.note(f"booting {name}")
         workplace.provider.start(name)
     if off:
-        workplace.fleet.wait_for(off, ANSWER_TIMEOUT_S)
-        wait_for_apis(workplace, progress)
+        # They boot side by side, and share the cores of one host.
+        workplace.fleet.wait_for(off, ANSWER_TIMEOUT_S + len(off) * BOOT_EACH_S)
+    return off
 
 
 def save_golden(workplace: Workplace, progress: Progress) -> None:

@@ -102,6 +102,7 @@ def _outage(event: OutageSeen) -> Outage:
         started=event.started,
         seconds=(event.ended - event.started).total_seconds() if event.ended else None,
         step=event.step,
+        lost=event.lost,
     )
 
 

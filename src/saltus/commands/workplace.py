@@ -33,6 +33,7 @@ from saltus.runner.performers.ground import Ground
 from saltus.runner.performers.registry import performers
 from saltus.verify.computes import OpenStackComputes
 from saltus.verify.connection import Login, connect
+from saltus.verify.gateways import OpenStackGateways
 
 
 class Workplace:
@@ -132,6 +133,7 @@ class Workplace:
             forget_minion=self.keys.remove,
             record_release=self.record_release,
             computes=lambda: OpenStackComputes(connect(self.login(str(self.cloud.networks.management.vip)))),
+            gateways=lambda: OpenStackGateways(connect(self.login(str(self.cloud.networks.management.vip)))),
             login=self.login,
             gather=self.gather,
             guest=self.settings.state / "guest",

@@ -160,11 +160,14 @@ class SaltFleet:
                 because="a minion without an accepted key is never heard",
                 do="create the machine with saltus: its key is made and accepted before its first boot",
             )
-        end = time.monotonic() + timeout_s
-        missing = set(minions)
+        begun = time.monotonic()
+        end, missing = begun + timeout_s, set(minions)
         while missing and time.monotonic() < end:
-            # A ping that is published before a minion has connected is lost: many short ones, not one long one.
-            rest = min(1.0 if len(missing) < 50 else 10.0, end - time.monotonic())
+            # A ping that is published before a minion has connected is lost: many short ones, not one long one. But
+            # each is a process of the minion, and one that is slow would be kept from its answers by ever more of them.
+            short = 1.0 if len(missing) < 50 else 10.0
+            patient = min(20.0, max(short, (time.monotonic() - begun) / 8))
+            rest = min(patient, end - time.monotonic())
             answers = self.call(tuple(missing), "test.ping", timeout_s=max(0.05, rest), lenient=True)
             missing -= {minion for minion, answer in answers.items() if answer.worked}
         if missing:

@@ -18,6 +18,8 @@ NEEDED_BY = {
     "nova.controller": ("glance.server", "neutron.server", "nova.compute"),
     "nova.compute": ("nova.controller", "neutron.compute"),
     "neutron.compute": ("neutron.server",),
+    "neutron.gateway": ("neutron.server",),
+    "ovn.central": ("neutron.server",),
 }
 """{role: the roles that must be somewhere for it to work}. Placement became a service of its own in Stein."""
 

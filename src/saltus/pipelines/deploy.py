@@ -10,6 +10,7 @@ from saltus.plan.actions import ApplyState, BuildImage, CallFunction, CreateMach
 ORDER = (
     ("infrastructure", "Databases, messages and proxies", ("mariadb.server", "rabbitmq.server", "haproxy.proxy")),
     ("control", "Control nodes", ("keystone.server",)),
+    ("gateway", "Gateways", ("neutron.gateway",)),
     ("compute", "Computes", ("nova.compute",)),
 )
 

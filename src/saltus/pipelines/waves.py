@@ -1,19 +1,19 @@
-"""What the data plane's pipeline needs to know of a cloud: its computes in waves, and how each is to be handled."""
+"""What the data plane's pipelines need to know of a cloud: its nodes in waves, and how each is to be handled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from saltus.pipelines.backends import Backend
 from saltus.plan.actions import Command
 
 
 @dataclass(frozen=True)
-class Compute:
-    """One compute that is to be upgraded."""
+class Member:
+    """One node that is to be upgraded, a compute or a gateway."""
 
     name: str
     backend: Backend
@@ -27,7 +27,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Kind:
-    """Computes of a wave that are upgraded alike: one job for all of them."""
+    """Nodes of a wave that are upgraded alike: one job for all of them."""
 
     name: str
     backend: Backend
@@ -37,58 +37,78 @@ class Kind:
 
 @dataclass(frozen=True)
 class Wave:
-    """Computes that are upgraded side by side."""
+    """Nodes that are upgraded side by side."""
 
     name: str
     title: str
-    computes: tuple[Compute, ...]
+    members: tuple[Member, ...]
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        return tuple(compute.name for compute in self.computes)
+        return tuple(member.name for member in self.members)
 
     def kinds(self) -> Iterator[Kind]:
-        """The wave's computes by what forwards their packets and by suite, in the backends' order."""
-        keys = {(c.backend.order, c.backend.name, c.suite): c.backend for c in self.computes}
+        """The wave's nodes by what forwards their packets and by suite, in the backends' order."""
+        keys = {(c.backend.order, c.backend.name, c.suite): c.backend for c in self.members}
         suites = {suite for _, _, suite in keys}
         for (_, name, suite), backend in sorted(keys.items(), key=lambda item: item[0]):
-            nodes = tuple(c.name for c in self.computes if (c.backend.name, c.suite) == (name, suite))
+            nodes = tuple(c.name for c in self.members if (c.backend.name, c.suite) == (name, suite))
             yield Kind(name if len(suites) == 1 else f"{name}-{suite}", backend, suite, nodes)
 
 
 @dataclass(frozen=True)
-class ComputeScene:
-    """The hop of the computes of one cloud."""
+class RollingScene:
+    """The hop of the nodes of one role, where they stand."""
+
+    noun: ClassVar[str]
+    """What the operator calls such a node, and its plan: `saltus plan compute`."""
 
     cloud: str
     source: str
     """The oldest release among them."""
     target: str
-    control: tuple[str, ...]
-    """Machines of the control plane that serves; its first runs manage commands."""
     test: Wave
     sample: Wave
     batches: tuple[Wave, ...]
     left_out: dict[str, str]
     """{node: why it is not part of this plan}, of nodes that were asked for."""
-    others: tuple[str, ...]
-    """Computes of the cloud that are older than the target and stay so."""
-    upgraded: tuple[str, ...]
-    """Computes that run the target already."""
     max_failures: int
     pause: timedelta
     window: str | None
     expiry: timedelta
+    facts: dict[str, str]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All that are upgraded: sample first, then batch by batch."""
+        return tuple(name for wave in (self.sample, *self.batches) for name in wave.nodes)
+
+
+@dataclass(frozen=True)
+class ComputeScene(RollingScene):
+    """The hop of the computes of one cloud."""
+
+    noun: ClassVar[str] = "compute"
+
+    control: tuple[str, ...]
+    """Machines of the control plane that serves; its first runs manage commands."""
+    others: tuple[str, ...]
+    """Computes of the cloud that are older than the target and stay so."""
+    upgraded: tuple[str, ...]
+    """Computes that run the target already."""
+    central: tuple[Member, ...]
+    """Nodes of OVN's central that are older than the target: they come behind the last compute."""
     migrations: tuple[tuple[Command, tuple[int, ...]], ...]
     """Online data migrations that wait for the last compute, each with the exit codes that ask for another run."""
-    facts: dict[str, str]
 
     @property
     def is_last(self) -> bool:
         """No compute of the cloud is older than the target behind this plan."""
         return not self.others
 
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """All that are upgraded: sample first, then batch by batch."""
-        return tuple(name for wave in (self.sample, *self.batches) for name in wave.nodes)
+
+@dataclass(frozen=True)
+class GatewayScene(RollingScene):
+    """The hop of the gateways of one cloud."""
+
+    noun: ClassVar[str] = "gateway"

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from saltus.catalog.releases import Releases
 from saltus.catalog.services import Services
-from saltus.errors import OperatorError
 from saltus.model.cloud import Cloud, ComputeSection, Node
-from saltus.pipelines.backends import BACKENDS
-from saltus.pipelines.waves import Compute, ComputeScene, Wave
+from saltus.pipelines.backends import BACKENDS, ovn_central
+from saltus.pipelines.waves import ComputeScene, Member
 from saltus.plan.actions import Command
 from saltus.planner.facts import Facts, binding_facts
-from saltus.planner.refusals import refuse
-from saltus.planner.scenes import serving_slot, slotted
-
-TWO_HOURS = timedelta(hours=2)
-GROUPS = ("zone", "rack", "aggregate")
-FREE_BYTES = 3 * 1024**3
-"""Room for a new operating system beside the old one: packages fetched, and the files of both for the way back."""
+from saltus.planner.rolling import Role, RollingRequest, choose, control_machines, release_of
 
 
 @dataclass(frozen=True)
-class ComputeRequest:
-    """What the operator asked for. Targets have been resolved to nodes already: planning asks nobody."""
-
-    target: str
-    nodes: tuple[str, ...]
-    test: int = 1
-    sample: int = 1
-    batch: str = "100%"
-    """A number of nodes, a percentage of them, or `zone`, `rack`, `aggregate`."""
-    max_failures: int = 0
-    pause: timedelta = timedelta()
-    window: str | None = None
-    expiry: timedelta = TWO_HOURS
+class ComputeRequest(RollingRequest):
+    """What the operator asked for of computes."""
 
 
 def make_compute_scene(
@@ -45,52 +25,23 @@ def make_compute_scene(
 ) -> ComputeScene:
     """The waves of the upgrade. Raises Refused with every reason."""
     target = releases.get(request.target).name
-    check_shape(request)
-    reasons = [*_of_nodes(cloud, request.nodes), *_of_control(cloud, facts, target)]
-    chosen: list[Compute] = []
-    left_out: dict[str, str] = {}
-    for name in request.nodes:
-        if name not in {node.name for node in cloud.with_role("nova.compute")}:
-            continue
-        node, found = cloud.node(name), facts.machines.get(name)
-        if found is None or not found.running:
-            left_out[name] = "it is off"
-        elif not found.answers:
-            left_out[name] = "its minion does not answer"
-        elif found.release == target:
-            left_out[name] = f"it runs {target} already"
-        elif found.release is None:
-            reasons.append(f"the release of {name} is unknown: its machine does not say what it is deployed as")
-        elif releases.is_newer(found.release, target):
-            reasons.append(f"{name} runs {found.release}, which is newer than {target}")
-        elif (suite := node.suite or releases.get(target).suite) is None:
-            reasons.append(f"{name}: no Debian suite carries {target}, and the model names none (machine:suite)")
-        elif found.free_bytes is not None and found.free_bytes < FREE_BYTES:
-            free = found.free_bytes / 1024**3
-            reasons.append(f"{name} has {free:.1f} GiB free and needs {FREE_BYTES / 1024**3:.0f} for both its systems")
-        else:
-            chosen.append(_compute(node, suite, found.release))
-    if not chosen and not reasons:
-        said = "; ".join(f"{name}: {why}" for name, why in left_out.items())
-        reasons.append(f"none of the computes can be upgraded ({said})")
-    refuse(
-        f"the computes of {cloud.name} cannot go to {target} now", reasons, "nothing was touched; mend what is named"
-    )
-    sample, rest = chosen[: request.sample], chosen[request.sample :]
-    names = {compute.name for compute in chosen}
-    on_target = tuple(n.name for n in cloud.with_role("nova.compute") if _release(facts, n.name) == target)
+    chosen = choose(cloud, facts, request, COMPUTES, releases=releases)
+    test, sample, batches = chosen.waves(cloud, request)
+    names = {member.name for member in chosen.members}
+    on_target = tuple(n.name for n in cloud.with_role("nova.compute") if release_of(facts, n.name) == target)
     others = [n.name for n in cloud.with_role("nova.compute") if n.name not in names and n.name not in on_target]
     return ComputeScene(
         cloud=cloud.name,
-        source=min((compute.source for compute in chosen), key=releases.index),
+        source=chosen.source(releases),
         target=target,
-        control=_control(cloud, facts),
-        test=Wave("test", "test nodes", tuple(chosen[: request.test])),
-        sample=Wave("sample", "sample", tuple(sample)),
-        batches=tuple(_batches(cloud, rest, request.batch)),
-        left_out=left_out,
+        control=control_machines(cloud, facts),
+        test=test,
+        sample=sample,
+        batches=batches,
+        left_out=chosen.left_out,
         others=tuple(others),
         upgraded=on_target,
+        central=tuple(_central(cloud, facts, target, releases)),
         max_failures=request.max_failures,
         pause=request.pause,
         window=request.window,
@@ -107,106 +58,18 @@ def make_compute_scene(
     )  # fmt: skip
 
 
-def make_way_back(cloud: Cloud, facts: Facts, nodes: Sequence[str], *, releases: Releases) -> tuple[Wave, str]:
-    """The nodes that return, and the release they return to. Raises Refused."""
-    reasons = list(_of_nodes(cloud, nodes))
-    sources: dict[str, str] = {}
-    for name in nodes:
-        found, kept = facts.machines.get(name), facts.ways_back.get(name)
-        if found is None or not found.running:
-            reasons.append(f"{name} is off")
-        elif not found.answers:
-            reasons.append(f"the minion of {name} does not answer")
-        elif kept is None:
-            reasons.append(f"{name} has nothing to return to: no upgrade of it was begun, or its way back was given up")
-        else:
-            sources[name] = kept
-    if len(set(sources.values())) > 1:
-        said = ", ".join(f"{name} to {release}" for name, release in sources.items())
-        reasons.append(f"they return to different releases, which are plans of their own: {said}")
-    refuse(
-        f"{', '.join(nodes)} cannot be rolled back", reasons, "nothing was touched; mend what is named, then plan again"
-    )
-    release = next(iter(sources.values()))
-    return Wave("rollback", "way back", tuple(_compute(cloud.node(n), "", release) for n in nodes)), release
+def _central(cloud: Cloud, facts: Facts, target: str, releases: Releases) -> Iterator[Member]:
+    """A node of the central that is a compute, too, is none of them: its packages cannot be upgraded apart."""
+    for node in cloud.with_role("ovn.central"):
+        found = facts.machines.get(node.name)
+        suite = node.suite or releases.get(target).suite
+        if found and found.answers and found.release not in (None, target) and suite and not node.runs("nova.compute"):
+            yield Member(node.name, ovn_central.BACKEND, suite, str(found.release))
 
 
-def control_machines(cloud: Cloud, facts: Facts) -> tuple[str, ...]:
-    return _control(cloud, facts)
-
-
-def check_shape(request: ComputeRequest) -> None:
-    """Raises OperatorError for a batch or a window that nobody can read."""
-    if request.batch not in GROUPS and not re.fullmatch(r"[1-9]\d*%?", request.batch):
-        raise OperatorError(
-            what=f"{request.batch!r} is no size of a batch",
-            because=f"a batch is a number of nodes, a percentage of them, or {', '.join(GROUPS)}",
-            do="say --batch 10, --batch 25% or --batch zone",
-        )
-    if request.window and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", request.window):
-        raise OperatorError(
-            what=f"{request.window!r} is no maintenance window",
-            because="a window is two times of the day: when it opens and when it closes",
-            do="say --window 22:00-06:00",
-        )
-    if request.sample < 1 or request.test < 1:
-        raise OperatorError(
-            what="an upgrade needs a test node and a sample node",
-            because="what happens to one node is shown before it happens to the others",
-            do="say --test 1 --sample 1",
-        )
-
-
-def _compute(node: Node, suite: str, source: str) -> Compute:
+def _member(node: Node, suite: str, source: str) -> Member:
     said = node.compute or ComputeSection()
-    return Compute(node.name, BACKENDS[said.backend], suite, source, said.drain, said.dvr)
+    return Member(node.name, BACKENDS[said.backend], suite, source, said.drain, said.dvr)
 
 
-def _batches(cloud: Cloud, computes: Sequence[Compute], batch: str) -> Iterator[Wave]:
-    if not computes:
-        return
-    if batch in GROUPS:
-        groups: dict[str, list[Compute]] = {}
-        for compute in computes:
-            said = getattr(cloud.node(compute.name).compute or ComputeSection(), batch)
-            groups.setdefault(said or "", []).append(compute)
-        for number, (name, members) in enumerate(groups.items(), 1):
-            title = f"{batch} {name}" if name else f"without {batch}"
-            yield Wave(f"batch-{number:02d}", title, tuple(members))
-        return
-    number = int(batch.rstrip("%"))
-    size = max(1, len(computes) * number // 100) if batch.endswith("%") else number
-    waves = [computes[i : i + size] for i in range(0, len(computes), size)]
-    for index, several in enumerate(waves, 1):
-        yield Wave(f"batch-{index:02d}", f"batch {index} of {len(waves)}", tuple(several))
-
-
-def _of_nodes(cloud: Cloud, nodes: Sequence[str]) -> Iterator[str]:
-    computes = {node.name for node in cloud.with_role("nova.compute")}
-    strange = [name for name in nodes if name not in computes]
-    if strange:
-        yield f"{', '.join(strange)} {'are no computes' if len(strange) > 1 else 'is no compute'} of {cloud.name}"
-
-
-def _of_control(cloud: Cloud, facts: Facts, target: str) -> Iterator[str]:
-    machines = _control(cloud, facts)
-    if not machines:
-        yield f"no proxy holds the virtual address {cloud.networks.management.vip}: nothing serves the APIs"
-    for name in machines:
-        release = _release(facts, name)
-        if release != target:
-            yield (
-                f"the control plane runs {release or 'an unknown release'}: computes follow it and never go before it"
-                f" (saltus plan control --to {target})"
-            )
-
-
-def _control(cloud: Cloud, facts: Facts) -> tuple[str, ...]:
-    """The machines of the control plane that serves."""
-    slot = serving_slot(cloud, facts)
-    return tuple(f"{node.name}-{slot}" for node in slotted(cloud, "nova.controller")) if slot else ()
-
-
-def _release(facts: Facts, machine: str) -> str | None:
-    found = facts.machines.get(machine)
-    return found.release if found else None
+COMPUTES = Role("nova.compute", "compute", _member)

@@ -36,7 +36,7 @@ class Facts(BaseModel):
     """Labels of the backups on the database server."""
     database_bytes: int | None = None
     ways_back: dict[str, str] = {}
-    """{compute: the release that it can return to}, of those that keep what they were before an upgrade."""
+    """{node: the release that it can return to}, of those that keep what they were before an upgrade."""
     writes: tuple[str, ...] = ()
     """What tenants wrote since the frozen backup, a line each: what a rollback would lose."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,15 +11,18 @@ from saltus.catalog.releases import Releases, load_releases
 from saltus.catalog.roles import Roles, load_roles
 from saltus.catalog.services import Services, load_services
 from saltus.model.cloud import Cloud
-from saltus.pipelines import compute, control, deploy, rehearse, rollback
+from saltus.pipelines import central, compute, control, deploy, gateway, rehearse, rollback, rolling
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
+from saltus.pipelines.waves import RollingScene
 from saltus.plan import Impact, Plan, Stage
 from saltus.plan.actions import CheckWrites, CreateMachine
 from saltus.planner import refusals
-from saltus.planner.computes import ComputeRequest, control_machines, make_compute_scene, make_way_back
+from saltus.planner.computes import COMPUTES, ComputeRequest, make_compute_scene
 from saltus.planner.facts import Facts, binding_facts
+from saltus.planner.gateways import GatewayRequest, make_gateway_scene, make_gateway_way_back
 from saltus.planner.images import image_of
+from saltus.planner.rolling import control_machines, make_way_back
 from saltus.planner.scenes import Slot, make_scene, other, serving_slot, slotted
 
 
@@ -64,34 +68,46 @@ def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str)
 def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeRequest) -> Plan:
     """Test nodes, a sample, all the others in batches, the end. Raises Refused with every reason."""
     scene = make_compute_scene(cloud, facts, request, releases=catalog.releases, services=catalog.services)
+    upgrade = functools.partial(compute.upgrade, scene)
     stages = (
-        compute.test(scene),
-        compute.sample(scene),
-        *((compute.everything(scene),) if scene.batches else ()),
+        rolling.test(scene),
+        rolling.sample(scene, upgrade, proof=compute.PROOF),
+        *((rolling.everything(scene, upgrade),) if scene.batches else ()),
+        *((central.central(scene),) if scene.central and scene.is_last else ()),
         compute.finish(scene),
     )
-    return Plan(
-        name="compute", cloud=scene.cloud, source=scene.source, target=scene.target, facts=scene.facts, stages=stages
-    )
+    return _rolling_plan("compute", scene, stages)
 
 
 def plan_compute_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, nodes: Sequence[str]) -> Plan:
     """These computes back to what they were before their upgrade. Raises Refused with every reason."""
-    wave, release = make_way_back(cloud, facts, nodes, releases=catalog.releases)
-    newest = max((facts.machines[name].release or release for name in nodes), key=catalog.releases.index)
+    wave, release = make_way_back(cloud, facts, nodes, COMPUTES)
     question = f"Return {', '.join(nodes)} to {release}? Instances that run there go on running."
     stages = (
-        compute.ask(question, tuple(nodes)),
+        rolling.ask(question, tuple(nodes)),
         compute.roll_back(wave, release, control_machines(cloud, facts)),
     )
-    return Plan(
-        name="compute-rollback",
-        cloud=cloud.name,
-        source=newest,
-        target=release,
-        facts=binding_facts(facts),
-        stages=stages,
+    return _way_back_plan("compute-rollback", cloud, facts, catalog, tuple(nodes), release, stages)
+
+
+def plan_gateway(cloud: Cloud, facts: Facts, catalog: Catalog, request: GatewayRequest) -> Plan:
+    """Test nodes, a sample, all the others, each emptied before and filled again. Raises Refused with every reason."""
+    scene = make_gateway_scene(cloud, facts, request, releases=catalog.releases)
+    upgrade = functools.partial(gateway.upgrade, scene)
+    stages = (
+        rolling.test(scene),
+        rolling.sample(scene, upgrade, proof=gateway.PROOF),
+        *((rolling.everything(scene, upgrade),) if scene.batches else ()),
     )
+    return _rolling_plan("gateway", scene, stages)
+
+
+def plan_gateway_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, nodes: Sequence[str]) -> Plan:
+    """These gateways back to what they were before their upgrade. Raises Refused with every reason."""
+    wave, release = make_gateway_way_back(cloud, facts, tuple(nodes))
+    question = f"Return {', '.join(nodes)} to {release}? What they carry moves to other gateways meanwhile."
+    stages = (rolling.ask(question, tuple(nodes)), gateway.roll_back(wave, release))
+    return _way_back_plan("gateway-rollback", cloud, facts, catalog, tuple(nodes), release, stages)
 
 
 def plan_deploy(cloud: Cloud, catalog: Catalog) -> Plan:
@@ -252,3 +268,22 @@ def _plan(name: str, scene: Scene, stages: tuple[Stage, ...]) -> Plan:
     return Plan(
         name=name, cloud=scene.cloud, source=scene.source, target=scene.target, facts=scene.facts, stages=stages
     )
+
+
+def _rolling_plan(name: str, scene: RollingScene, stages: tuple[Stage, ...]) -> Plan:
+    return Plan(
+        name=name, cloud=scene.cloud, source=scene.source, target=scene.target, facts=scene.facts, stages=stages
+    )
+
+
+def _way_back_plan(
+    name: str,
+    cloud: Cloud,
+    facts: Facts,
+    catalog: Catalog,
+    nodes: tuple[str, ...],
+    release: str,
+    stages: tuple[Stage, ...],
+) -> Plan:
+    newest = max((facts.machines[node].release or release for node in nodes), key=catalog.releases.index)
+    return Plan(name=name, cloud=cloud.name, source=newest, target=release, facts=binding_facts(facts), stages=stages)

@@ -60,6 +60,9 @@ class Outage(_Data):
     started: datetime
     seconds: float | None
     step: str | None
+    """In which it began; None between steps."""
+    lost: int = 0
+    """Questions without a good answer; of pings, the packets lost."""
 
 
 class SchemaMove(_Data):

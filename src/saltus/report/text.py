@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from saltus.report.report import Differences, Report, StageLine, Watched
+from saltus.report.report import Differences, Outage, Report, StageLine, Watched
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -76,6 +77,7 @@ def render(report: Report) -> str:
         lines += [*_watched(report.watched), ""]
         falls = sorted({(o.step or "between steps") for o in report.outages})
         lines += [f"Outages fell in: {', '.join(falls)}." if falls else "No outage was seen."]
+        lines += _pings_lost(report.outages)
     lines += [*_differences(report.differences), *_notes(report), *_refusals(report)]
     if report.versions:
         lines += ["", "## Versions", ""]
@@ -134,6 +136,18 @@ def _refusals(report: Report) -> list[str]:
         return []
     lines = (f"- {each.at:%H:%M:%S} {each.by}: {each.what}: {each.because}" for each in report.refusals)
     return ["", "## What was refused", "", *lines]
+
+
+def _pings_lost(outages: Sequence[Outage]) -> list[str]:
+    """Packets lost, by the step in which the loss began."""
+    lost: Counter[tuple[str, str]] = Counter()
+    for outage in outages:
+        if outage.what == "ping":
+            lost[outage.step or "between steps", outage.target] += outage.lost
+    if not lost:
+        return []
+    rows = [(step, target, str(count)) for (step, target), count in lost.items()]
+    return ["", *table(("pings lost in", "instance", "lost"), rows, right=(2,))]
 
 
 def _watched(watched: Sequence[Watched]) -> list[str]:

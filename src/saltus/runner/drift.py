@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping
 from saltus.journal.fold import RunState
 from saltus.plan.actions import (
     Action,
-    ConfigureNodes,
     CreateMachine,
     DbSync,
     DestroyMachine,
-    EnableComputes,
     RestoreDatabases,
-    RestoreNodes,
     StopMachine,
     SwitchProxy,
 )
+from saltus.plan.data_plane import ConfigureNodes, EnableComputes, RefillGateways, RestoreNodes, SettleNodes
 from saltus.planner.facts import VIRTUAL_ADDRESS, deployed_as, schema_of
 
 TakeFacts = Callable[[], Mapping[str, str]]
@@ -61,7 +59,7 @@ def changes(action: Action, before: Mapping[str, Change], clones: frozenset[str]
             return {VIRTUAL_ADDRESS: action.take}
         case DbSync() if action.database_server not in clones:
             return {schema_of(database): " ".join(sorted(heads)) for database, heads in action.heads.items()}
-        case ConfigureNodes() | EnableComputes() | RestoreNodes():
+        case ConfigureNodes() | EnableComputes() | RefillGateways() | RestoreNodes() | SettleNodes():
             # Each node fares on its own: one that failed is still of the release it was.
             return {deployed_as(node): None for node in action.nodes}
         case RestoreDatabases():

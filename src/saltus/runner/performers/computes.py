@@ -12,14 +12,14 @@ from datetime import time as clock_time
 
 from saltus.errors import OperatorError
 from saltus.plan import Step
-from saltus.plan.actions import (
+from saltus.plan.actions import WaitFor
+from saltus.plan.data_plane import (
     AwaitAgents,
     CheckBudget,
     DisableComputes,
     DrainComputes,
     EnableComputes,
     ProveComputes,
-    WaitFor,
 )
 from saltus.runner.performer import Outcome, PauseRun, StepContext, stop_if_cancelled
 from saltus.runner.performers.fanout import answering, brief, left_behind, open_tally

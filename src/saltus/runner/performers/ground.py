@@ -17,6 +17,7 @@ from saltus.planner.plans import Catalog
 from saltus.runner.performer import StepContext
 from saltus.verify.computes import Computes
 from saltus.verify.connection import Login
+from saltus.verify.gateways import Gateways
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Ground:
     """(machine, release): what its pillar is computed for from now on, where it is upgraded where it stands."""
     computes: Callable[[], Computes]
     """The APIs that know of computes."""
+    gateways: Callable[[], Gateways]
+    """The API that knows of gateways."""
     login: Callable[[str], Login]
     """host -> how to log in to the cloud's APIs there."""
     gather: Callable[[], Facts]

@@ -12,7 +12,7 @@ from saltus.planner.images import Image, image_of
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
-ANSWER_TIMEOUT_S = 180.0
+ANSWER_TIMEOUT_S = 420.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from saltus.errors import OperatorError
 from saltus.fleet.errors import NoReturn, StateFailed
 from saltus.fleet.port import StateReturn
-from saltus.plan.actions import CheckNetwork, ConfigureNodes, RestartUnits, RunManage
+from saltus.plan.actions import RunManage
+from saltus.plan.data_plane import CheckNetwork, ConfigureNodes, RestartUnits, SettleNodes
 from saltus.runner.performer import Outcome, StepContext, stop_if_cancelled
 from saltus.runner.performers.fanout import Tally, fan_out, open_tally
 from saltus.runner.performers.ground import Ground
@@ -60,6 +61,19 @@ class NodeConfigurer:
         for node in nodes:
             if node not in tally.worked:
                 tally.failed.setdefault(node, "it did not say what came of its states")
+
+
+@dataclass(frozen=True)
+class NodeSettler:
+    ground: Ground
+
+    def perform(self, action: SettleNodes, context: StepContext) -> Outcome:
+        tally, nodes = open_tally(context, action.nodes)
+        for node in nodes:
+            self.ground.record_release(node, action.release)
+            self.ground.relabel(node, action.release)
+            tally.done(node, action.release)
+        return tally.outcome(f"serve on {action.release}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from saltus.errors import OperatorError
-from saltus.plan.actions import ComparePackages, RecordNodes, RestoreNodes, UpgradePackages
+from saltus.plan.data_plane import ComparePackages, RecordNodes, RestoreNodes, UpgradePackages
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.fanout import Tally, fan_out, open_tally
 from saltus.runner.performers.ground import Ground

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, PASSWORD, PEOPLE, Server, browser, log_in
-from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
+from browsing import CHROMIUM, PASSWORD, PEOPLE, Effort, Server, browser, is_busy, log_in
+from page_cloud import Worker, fleet_plan, half_done, make_plan, one_by_one, run_here
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
-from saltus.journal.events import Event, OutageSeen, RunStarted, StepFinished, StepStarted
+from saltus.journal.events import OutageSeen, RunStarted, StepFinished, StepStarted
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
 from saltus.plan import Impact, Plan, Stage, Step
@@ -251,31 +251,82 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390, address
 
 
-def test_a_run_of_ten_thousand_steps_opens_in_two_seconds(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
-    tab = tab_of("bob")
-    stages = tuple(_fleet_stage(number) for number in range(10))
-    plan = Plan(name="compute", cloud="large", source="zed", target="epoxy", stages=stages)
-    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+def test_a_run_of_ten_thousand_steps_on_a_thousand_nodes_opens_in_two_seconds_and_stays_responsive(
+    tab_of, server: Server, journal: Journal
+) -> None:  # type: ignore[no-untyped-def]
+    plan = one_by_one(1000)
     steps = [step.id for step in plan.steps()]
-    events: list[Event] = [StepStarted(at=now, by="ann", step=step, attempt=1) for step in steps[:5520]]
-    events += [StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0) for step in steps[:5500]]
-    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"), *events)
-    begun = time.monotonic()
+    assert len(steps) > 10_000
+    tab = tab_of("bob")
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    began = [StepStarted(at=now, by="ann", step=step, attempt=1) for step in steps[:5520]]
+    ended = [StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0) for step in steps[:5500]]
+    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"), *began, *ended)
+    effort = Effort(tab, server)
     tab.goto(f"{server.url}/runs/{run}")
-    expect(tab.locator(".head")).to_contain_text("5500 of 10000 steps")
-    took_s = time.monotonic() - begun
-    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
-                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
-    print(f"10,000 steps opened in {took_s:.2f} s, two frames in {frame_ms:.0f} ms")
-    assert took_s < 2
-    assert frame_ms < 500
+    expect(tab.locator(".head")).to_contain_text(f"5500 of {len(steps)} steps")
+    assert_cheap(effort.spent(), f"{len(steps)} steps opened", at_most_s=2.0)
+    assert tab.evaluate("document.querySelectorAll('*').length") < 3000
+
+    mark(tab)
+    wait_for_quiet(tab)
+    effort.begin()
+    for step in steps[5500:5520]:
+        journal.append(run, StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0))
+    expect(tab.locator(".head")).to_contain_text(f"5520 of {len(steps)} steps", timeout=20_000)
+    assert_cheap(effort.spent(), "twenty steps that finished were shown", at_most_s=1.0)
+    tab.get_by_role("link", name=f"All {len(plan.stages[2].steps)} steps").click()
+    expect(tab.get_by_role("navigation", name="Steps by state")).to_contain_text("5506 done")
+    tab.go_back()
+
+    wait_for_quiet(tab)
+    effort.begin()
+    tab.wait_for_timeout(4000)
+    server_s, tab_s, _ = effort.spent()
+    assert server_s + tab_s < 0.4, "an open page costs nothing while nothing happens"
 
 
-def _fleet_stage(number: int) -> Stage:
+def test_stages_beyond_the_first_hundreds_of_steps_come_when_they_are_unfolded(
+    tab_of, server: Server, journal: Journal
+) -> None:  # type: ignore[no-untyped-def]
+    plan = Plan(
+        name="compute", cloud="large", source="zed", target="epoxy", stages=tuple(map(_stage_of_100, range(100)))
+    )
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    tab = tab_of("bob")
+    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"),
+                   StepStarted(at=now, by="ann", step="s0/cmp0000", attempt=1))  # fmt: skip
+    effort = Effort(tab, server)
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator(".head")).to_contain_text("0 of 10000 steps")
+    assert_cheap(effort.spent(), "a hundred stages opened", at_most_s=2.0)
+    assert tab.locator(".step").count() == 400
+    last = tab.locator("#stage-s99")
+    expect(last.get_by_role("link", name="All 100 steps", include_hidden=True)).to_have_count(1)
+    last.locator("summary").first.click()
+    expect(last.locator(".step")).to_have_count(100)
+    journal.append(run, StepStarted(at=now, by="ann", step="s99/cmp0050", attempt=1))
+    expect(last.locator("#step-s99_2f_cmp0050")).to_have_class(re.compile("is-running"), timeout=20_000)
+
+
+def assert_cheap(spent: tuple[float, float, float], what: str, *, at_most_s: float) -> None:
+    """By processor time, of which the machine's other work takes none; by the clock too when there is none."""
+    server_s, tab_s, took_s = spent
+    print(f"{what} in {took_s:.2f} s: {server_s:.2f} s of the server's CPU, {tab_s:.2f} s of the tab's main thread")
+    assert server_s + tab_s < at_most_s * 0.75
+    assert tab_s < at_most_s * 0.25, "the main thread is free for whoever scrolls and types"
+    assert took_s < at_most_s or is_busy()
+
+
+def wait_for_quiet(tab: Tab) -> None:
+    tab.wait_for_timeout(1500)
+
+
+def _stage_of_100(number: int) -> Stage:
     steps = tuple(
         Step(id=f"s{number}/cmp{n:04}", title=f"Upgrade cmp{n:04}", action=StartMachine(machine=f"cmp{n:04}"),
              lane=f"l{n % 50}")
-        for n in range(1000)
+        for n in range(100)
     )  # fmt: skip
     return Stage(id=f"s{number}", title=f"Part {number}", impact=Impact.PACKETS, way_back="start them", steps=steps)
 
@@ -285,26 +336,21 @@ def test_a_fleet_of_a_thousand_is_one_map_that_opens_at_once_and_stays_so(
 ) -> None:  # type: ignore[no-untyped-def]
     run = half_done(journal, fleet_plan(1000))
     tab = tab_of("bob")
-    begun = time.monotonic()
+    effort = Effort(tab, server)
     tab.goto(f"{server.url}/runs/{run}/fleet")
     expect(tab.locator("#cells a")).to_have_count(1000)
-    took_s = time.monotonic() - begun
+    assert_cheap(effort.spent(), "1,000 machines opened", at_most_s=2.0)
     expect(tab.locator("#fleet-sum")).to_contain_text("1000 machines")
     assert tab.locator("#cells .is-done").count() == 612
     assert tab.locator("#cells").bounding_box()["height"] < 900, "on one screen"
 
     mark(tab)
     now, steps = datetime.now(UTC), [s.id for s in journal.plan_of(run).steps() if s.id.endswith("-cmp0900")]
+    wait_for_quiet(tab)
+    effort.begin()
     journal.append(run, StepStarted(at=now, by="ann", step=steps[0], attempt=1))
-    moved = time.monotonic()
-    expect(tab.locator('[data-node="cmp0900"]')).to_have_class(re.compile("is-running"))
-    seen_s = time.monotonic() - moved
-    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
-                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
-    print(f"1,000 machines opened in {took_s:.2f} s, a change was seen in {seen_s:.2f} s, two frames {frame_ms:.0f} ms")
-    assert took_s < 2
-    assert seen_s < 2
-    assert frame_ms < 200
+    expect(tab.locator('[data-node="cmp0900"]')).to_have_class(re.compile("is-running"), timeout=20_000)
+    assert_cheap(effort.spent(), "a change on the map was shown", at_most_s=2.0)
 
     tab.locator('[data-node="cmp0664"]').click()
     panel = tab.get_by_label("The chosen machine")

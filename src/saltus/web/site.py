@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from saltus.report.report import Report
 from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
+
+_KEPT_REPORTS = 16
 
 
 class Desk(Protocol):
@@ -51,6 +54,7 @@ class Site:
         self.states = States(self.journal)
         self._durations: dict[str, dict[str, float]] = {}
         self._fleets: dict[str, Fleet] = {}
+        self._reports: OrderedDict[str, tuple[int, Report]] = OrderedDict()
 
     def demand_desk(self, what: str, instead: str) -> Desk:
         """Raises OperatorError where this page has none; `instead` is the command that does it."""
@@ -66,7 +70,15 @@ class Site:
         return self._durations[run]
 
     def report(self, run: str) -> Report:
-        return report_of(self.journal, run, last_s=self.earlier_durations(run, self.states.now(run).plan))
+        """By all events so far. Kept until there are more of them: of a fleet it takes most of a second to make."""
+        state = self.states.now(run)
+        seq, plan = state.seq, state.plan
+        kept = self._reports.get(run)
+        if kept is None or kept[0] != seq:
+            kept = self._reports[run] = (seq, report_of(self.journal, run, last_s=self.earlier_durations(run, plan)))
+            while len(self._reports) > _KEPT_REPORTS:
+                self._reports.popitem(last=False)
+        return kept[1]
 
     def fleet(self, run: str, plan: Plan) -> Fleet:
         """{machine: ids of the steps that name it}: of a plan of thousands of steps, worth keeping."""

@@ -25,14 +25,17 @@
   setInterval(tick, 1000);
   tick();
 
-  // -- the insides of a step, loaded when it is unfolded
+  // -- the insides of a step, loaded when it is unfolded; of a stage, when it came empty
 
   const load = async (details) => {
-    const part = details.querySelector(".part");
+    const { into } = details.dataset;
+    const part = details.querySelector(into || ".part");
+    if (into && part.childElementCount) return;
     try {
       const answer = await fetch(details.dataset.part, { credentials: "same-origin" });
       if (answer.redirected) { location.reload(); return; }
       part.innerHTML = await answer.text();
+      tick();
     } catch {
       // the link inside still leads there
     }

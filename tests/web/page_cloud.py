@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from saltus.commands.errands import Errands
 from saltus.commands.settings import Settings, shipped
 from saltus.commands.upgrades import find_or_create_run
 from saltus.commands.web import Desk
@@ -129,6 +130,7 @@ class FakeDesk(Desk):
         settings = Settings.from_options(state=str(state), model=None, journal=journal_url(state))
         super().__init__(FakeWorkplace(settings, self._scene))
         self._journal, self._pace_s = journal, pace_s
+        self.errands = Errands(settings, journal, dumps=state / "dumps", program=("/bin/echo", "would do:"))
         self.offered: list[tuple[str, str]] = []
 
     def _workplace(self) -> Workplace:

@@ -140,6 +140,34 @@ def test_a_plan_that_cannot_be_is_refused_with_the_reasons(
     assert journal.plans() == []
 
 
+def test_tools_are_built_and_dumps_rehearsed_in_the_page(page: Page, journal: Journal, tmp_path: Path) -> None:
+    ann = page.of("ann")
+    assert "saltus web --dumps DIR" in ann.get("/tools").text
+    (tmp_path / "dumps" / "of-monday").mkdir(parents=True)
+    assert 'value="of-monday"' in ann.get("/tools").text
+    begun = press(ann, "/api/v1/errands/rehearse", on="/tools", origin="of-monday", to="epoxy", services="nova, heat")
+    assert begun.headers["location"].startswith("/tools/rehearse-1?said=")
+    shown = until_said(ann, "/tools/rehearse-1", "would do:")
+    assert "--dump" in shown
+    assert "of-monday --to epoxy --service nova --service heat" in shown
+    built = press(ann, "/api/v1/errands/toolbox-build", on="/tools", release="zed")
+    assert built.headers["location"].startswith("/tools/toolbox-build-2")
+    assert "toolbox build zed" in until_said(ann, "/tools/toolbox-build-2", "would do:")
+    assert "nothing called ../x" in press(ann, "/api/v1/errands/rehearse", on="/tools", origin="../x", to="zed").text
+    eve = page.of("eve")
+    assert "toolbox-build-2" in eve.get("/tools").text
+    assert "<button" not in eve.get("/tools").text.partition("<main")[2]
+    assert press(eve, "/api/v1/errands/toolbox-check", on="/tools").status_code == 403
+
+
+def until_said(client: TestClient, address: str, words: str) -> str:
+    end = time.monotonic() + 30
+    while words not in (text := client.get(address).text) or "data-again" in text:
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+    return text
+
+
 def test_a_viewer_is_offered_no_plan_and_may_make_none(page: Page, journal: Journal) -> None:
     client = page.of("eve")
     html = client.get("/plans").text

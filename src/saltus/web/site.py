@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from saltus.commands.errands import Errands
 from saltus.commands.planning import PlanRequest
 from saltus.commands.reporting import report_of
 from saltus.commands.toolboxes import Table
@@ -25,6 +26,9 @@ _KEPT_REPORTS = 16
 
 class Desk(Protocol):
     """What is done at the place where the page runs, with its model, its Salt, its files: `commands.web.Desk`."""
+
+    errands: Errands
+    """Tools built and tried, and rehearsals of dumps."""
 
     def make_plan(self, who: Person, request: PlanRequest) -> Plan: ...
 

@@ -134,6 +134,22 @@
     });
   }
 
+  // -- what is asked for again while it goes on, with the end of its output in sight
+
+  const again = async () => {
+    const part = document.querySelector("[data-again]");
+    if (!part) return;
+    try {
+      const answer = await fetch(part.dataset.again, { credentials: "same-origin" });
+      if (answer.redirected) { location.reload(); return; }
+      if (answer.ok) { replace(part.id, await answer.text()); tick(); }
+    } catch {
+      // asked again below
+    }
+    setTimeout(again, 1500);
+  };
+  again();
+
   let last = null;
   const connect = () => {
     const source = new EventSource(last === null ? stream : stream.replace(/after=\d+/, `after=${last}`));

@@ -51,9 +51,43 @@ class Server:
                 time.sleep(0.1)
         raise AssertionError((self._directory / "output").read_text())
 
+    def cpu_s(self) -> float:
+        """Seconds of processor time that the server has used so far, in all of its threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, *, at_once: bool = False) -> None:
         self._process.kill() if at_once else self._process.terminate()
         self._process.wait(15)
+
+
+class Effort:
+    """Processor time of the server and of a tab's main thread: ours alone, however busy the machine is."""
+
+    def __init__(self, tab: Any, server: Server) -> None:
+        self._server, self._devtools = server, tab.context.new_cdp_session(tab)
+        self._devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self.begin()
+
+    def begin(self) -> None:
+        self._server_s, self._tab_s, self._since = self._server.cpu_s(), self._tab_now(), time.monotonic()
+
+    def spent(self) -> tuple[float, float, float]:
+        """(the server's, the tab's, by the clock) since `begin`."""
+        now = time.monotonic()
+        return self._server.cpu_s() - self._server_s, self._tab_now() - self._tab_s, now - self._since
+
+    def _tab_now(self) -> float:
+        metrics = self._devtools.send("Performance.getMetrics")["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+
+def is_busy() -> bool:
+    """Whether others leave us less than two thirds of a core."""
+    wall, own = time.monotonic(), time.process_time()
+    while time.process_time() - own < 0.1:
+        pass
+    return time.monotonic() - wall > 0.15
 
 
 @contextmanager

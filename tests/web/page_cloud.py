@@ -10,11 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from saltus.commands.errands import Errands
 from saltus.commands.settings import Settings, shipped
 from saltus.commands.upgrades import find_or_create_run
 from saltus.commands.web import Desk
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
+from saltus.fleet.fake import FakeFleet
 from saltus.journal.approvals import Person
 from saltus.journal.events import (
     Evidence,
@@ -41,6 +43,7 @@ from saltus.plan.actions import (
     StopServices,
 )
 from saltus.planner import plans
+from saltus.planner.computes import ComputeRequest
 from saltus.planner.facts import Facts, MachineFacts
 from saltus.planner.plans import Catalog
 from saltus.runner.clock import SystemClock
@@ -65,8 +68,11 @@ FILES = {
 APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 
 
+Scene = tuple[Cloud, Facts, Catalog]
+
+
 @functools.cache
-def cloud_and_facts() -> tuple[Cloud, Facts, Catalog]:
+def cloud_and_facts() -> Scene:
     """The lab's small cloud, just deployed on zed."""
     catalog = Catalog.load()
     releases, roles = catalog.releases.releases, catalog.roles.roles
@@ -104,25 +110,31 @@ class _NoMaster:
 class FakeWorkplace(Workplace):
     """The place with the cloud of this module and no Salt: plans are made, or refused, by the real planner."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, scene: Scene) -> None:
         super().__init__(settings)
-        self.cloud, _, self.catalog = cloud_and_facts()
+        self.cloud, self._facts, self.catalog = scene
         self.master = _NoMaster()  # type: ignore[assignment]
+        self.fleet = FakeFleet(self._facts.machines)  # type: ignore[assignment]
+        computes = [node.name for node in self.cloud.with_role("nova.compute")]
+        self.fleet.targets["I@nova:compute"] = tuple(computes)  # type: ignore[attr-defined]
 
     def gather(self) -> Facts:
-        return cloud_and_facts()[1]
+        return self._facts
 
 
 class FakeDesk(Desk):
     """The desk of `saltus web`; its runners are threads that walk the fake cloud."""
 
-    def __init__(self, journal: Journal, state: Path, *, pace_s: float = 0.0) -> None:
-        super().__init__(FakeWorkplace(Settings.from_options(state=str(state), model=None, journal=journal_url(state))))
+    def __init__(self, journal: Journal, state: Path, *, pace_s: float = 0.0, scene: Scene | None = None) -> None:
+        self._scene = scene or cloud_and_facts()
+        settings = Settings.from_options(state=str(state), model=None, journal=journal_url(state))
+        super().__init__(FakeWorkplace(settings, self._scene))
         self._journal, self._pace_s = journal, pace_s
+        self.errands = Errands(settings, journal, dumps=state / "dumps", program=("/bin/echo", "would do:"))
         self.offered: list[tuple[str, str]] = []
 
     def _workplace(self) -> Workplace:
-        place = FakeWorkplace(self._settings)
+        place = FakeWorkplace(self._settings, self._scene)
         place.journal = self._journal
         return place
 
@@ -263,6 +275,31 @@ def fleet_plan(nodes: int = 1000) -> Plan:
 
     stages = (stage("sample", "Sample", names[:10]), stage("all", "All", names[10:]))
     return Plan(name="compute", cloud="large", source="zed", target="epoxy", stages=stages)
+
+
+def many_computes(nodes: int, *, ways_back: tuple[str, ...] = ()) -> Scene:
+    """A control plane on epoxy with so many computes behind it that are still on zed."""
+    shape = read_cloud(shipped("lab") / "clouds" / "computes")
+    pattern, others = shape.node("cmp01"), tuple(n for n in shape.nodes if not n.runs("nova.compute"))
+    names = tuple(f"cmp{number:04}" for number in range(1, nodes + 1))
+    computes = tuple(pattern.model_copy(update={"name": name}) for name in names)
+    cloud = shape.model_copy(update={"nodes": (*others, *computes)})
+    machines = {
+        machine.name: MachineFacts(
+            node=machine.node, slot=machine.slot, release="zed" if machine.node in names else "epoxy", running=True,
+            answers=True, holds_vip=machine.name == "prx01-b",
+        )
+        for machine in cloud.machines()
+        if machine.slot != "a"
+    }  # fmt: skip
+    return cloud, Facts(machines=machines, ways_back=dict.fromkeys(ways_back, "zed")), Catalog.load()
+
+
+def one_by_one(nodes: int = 1000) -> Plan:
+    """What the planner makes of a thousand computes that are upgraded one after another: eleven thousand steps."""
+    cloud, facts, catalog = many_computes(nodes)
+    names = tuple(node.name for node in cloud.with_role("nova.compute"))
+    return plans.plan_compute(cloud, facts, catalog, ComputeRequest(target="epoxy", nodes=names, batch="1"))
 
 
 def half_done(journal: Journal, plan: Plan, *, done: int = 612, running: int = 50, failed: int = 2) -> str:

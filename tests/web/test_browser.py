@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, PASSWORD, PEOPLE, Server, browser, log_in
-from page_cloud import Worker, fleet_plan, half_done, make_plan, run_here
+from browsing import CHROMIUM, PASSWORD, PEOPLE, Effort, Server, browser, is_busy, log_in
+from page_cloud import Worker, fleet_plan, half_done, make_plan, one_by_one, run_here
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
-from saltus.journal.events import Event, OutageSeen, RunStarted, StepFinished, StepStarted
+from saltus.journal.events import OutageSeen, RunStarted, StepFinished, StepStarted
 from saltus.journal.signatures import Signer
 from saltus.journal.store import Journal
 from saltus.plan import Impact, Plan, Stage, Step
@@ -30,6 +30,9 @@ pytestmark = [
 ]
 playwright_api = pytest.importorskip("playwright.sync_api")
 expect = playwright_api.expect
+expect.set_options(
+    timeout=30_000
+)  # what is awaited comes within a second, but not on a machine that is busy with others
 Tab = playwright_api.Page
 
 
@@ -67,6 +70,7 @@ def tab_of(chromium, server: Server) -> Iterator[Callable[..., Tab]]:  # type: i
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         tab = context.new_page()
+        tab.set_default_timeout(60_000)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
         log_in(tab, server.url, name, PASSWORD)
@@ -128,28 +132,28 @@ def test_a_run_is_planned_started_watched_approved_and_finished(tab_of, server: 
 
 
 def test_a_gate_that_expires_is_seen_to_expire_and_the_run_pauses(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
-    run = journal.create_run(make_plan(expires_after=timedelta(seconds=6)), by="ann")
+    run = journal.create_run(make_plan(expires_after=timedelta(seconds=10)), by="ann")
     walk = threading.Thread(target=run_here, args=(journal, run, Worker(), JournalAsker()))
-    walk.start()
     tab = tab_of("bob")
     tab.goto(f"{server.url}/runs/{run}")
-    expect(tab.locator("#gate .until")).to_contain_text("Expires, and the run pauses, in", timeout=30_000)
+    walk.start()
+    expect(tab.locator("#gate .until")).to_contain_text("Expires, and the run pauses, in")
     mark(tab)
-    expect(state(tab)).to_have_text("paused", timeout=30_000)
+    expect(state(tab)).to_have_text("paused")
     expect(tab.locator("#head")).to_contain_text("gate rehearse/approve expired without an answer")
     expect(tab.get_by_role("button", name="Approve")).to_have_count(0)
     assert stayed(tab)
-    walk.join(10)
+    walk.join(60)
 
 
 def test_the_page_goes_on_after_the_server_was_killed(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
     run = journal.create_run(make_plan(), by="ann")
     worker = Worker(pace=lambda _: 0.3)
     walk = threading.Thread(target=run_here, args=(journal, run, worker, JournalAsker()))
-    walk.start()
     tab = tab_of("bob")
     tab.goto(f"{server.url}/runs/{run}")
-    expect(tab.locator("#rail-rehearse")).to_contain_text("running", timeout=30_000)
+    walk.start()
+    expect(tab.locator("#rail-rehearse")).to_contain_text("running")
     mark(tab)
     server.stop(at_once=True)
     expect(tab.locator("#live")).to_contain_text("The connection is lost")
@@ -164,8 +168,8 @@ def test_the_page_goes_on_after_the_server_was_killed(tab_of, server: Server, jo
     expect(tab.locator(".head")).to_contain_text(f"of {STEPS} steps")
     assert stayed(tab)
     tab.get_by_role("button", name="Reject").click()
-    expect(state(tab)).to_have_text("aborted", timeout=30_000)
-    walk.join(20)
+    expect(state(tab)).to_have_text("aborted")
+    walk.join(60)
 
 
 def test_a_wrong_password_lets_nobody_in(chromium, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
@@ -208,7 +212,7 @@ def test_a_half_written_comment_survives_what_happens_meanwhile(tab_of, server: 
     tab.get_by_label("Comment").fill("half a sent")
     runs.pause(journal, run, Person("ann", role="operator"))
     runs.skip(journal, run, Person("ann", role="operator"), step="prepare/warm-ctl01", because="no need")
-    expect(tab.locator("#rail-prepare")).to_contain_text("paused", timeout=10_000)
+    expect(tab.locator("#rail-prepare")).to_contain_text("paused")
     expect(tab.get_by_label("Comment")).to_have_value("half a sent")
 
 
@@ -236,6 +240,7 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
         "/plans",
         f"/plans/{journal.find_run(done).fingerprint}",
         "/accounts",
+        "/tools",
         "/catalog?older=zed&newer=epoxy",
         "/catalog/epoxy",
         "/model",
@@ -251,31 +256,82 @@ def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390, address
 
 
-def test_a_run_of_ten_thousand_steps_opens_in_two_seconds(tab_of, server: Server, journal: Journal) -> None:  # type: ignore[no-untyped-def]
-    tab = tab_of("bob")
-    stages = tuple(_fleet_stage(number) for number in range(10))
-    plan = Plan(name="compute", cloud="large", source="zed", target="epoxy", stages=stages)
-    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+def test_a_run_of_ten_thousand_steps_on_a_thousand_nodes_opens_in_two_seconds_and_stays_responsive(
+    tab_of, server: Server, journal: Journal
+) -> None:  # type: ignore[no-untyped-def]
+    plan = one_by_one(1000)
     steps = [step.id for step in plan.steps()]
-    events: list[Event] = [StepStarted(at=now, by="ann", step=step, attempt=1) for step in steps[:5520]]
-    events += [StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0) for step in steps[:5500]]
-    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"), *events)
-    begun = time.monotonic()
+    assert len(steps) > 10_000
+    tab = tab_of("bob")
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    began = [StepStarted(at=now, by="ann", step=step, attempt=1) for step in steps[:5520]]
+    ended = [StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0) for step in steps[:5500]]
+    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"), *began, *ended)
+    effort = Effort(tab, server)
     tab.goto(f"{server.url}/runs/{run}")
-    expect(tab.locator(".head")).to_contain_text("5500 of 10000 steps")
-    took_s = time.monotonic() - begun
-    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
-                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
-    print(f"10,000 steps opened in {took_s:.2f} s, two frames in {frame_ms:.0f} ms")
-    assert took_s < 2
-    assert frame_ms < 500
+    expect(tab.locator(".head")).to_contain_text(f"5500 of {len(steps)} steps")
+    assert_cheap(effort.spent(), f"{len(steps)} steps opened", at_most_s=2.0)
+    assert tab.evaluate("document.querySelectorAll('*').length") < 3000
+
+    mark(tab)
+    wait_for_quiet(tab)
+    effort.begin()
+    for step in steps[5500:5520]:
+        journal.append(run, StepFinished(at=now, by="ann", step=step, summary="done", seconds=2.0))
+    expect(tab.locator(".head")).to_contain_text(f"5520 of {len(steps)} steps")
+    assert_cheap(effort.spent(), "twenty steps that finished were shown", at_most_s=1.0)
+    tab.get_by_role("link", name=f"All {len(plan.stages[2].steps)} steps").click()
+    expect(tab.get_by_role("navigation", name="Steps by state")).to_contain_text("5506 done")
+    tab.go_back()
+
+    wait_for_quiet(tab)
+    effort.begin()
+    tab.wait_for_timeout(4000)
+    server_s, tab_s, _ = effort.spent()
+    assert server_s + tab_s < 0.4, "an open page costs nothing while nothing happens"
 
 
-def _fleet_stage(number: int) -> Stage:
+def test_stages_beyond_the_first_hundreds_of_steps_come_when_they_are_unfolded(
+    tab_of, server: Server, journal: Journal
+) -> None:  # type: ignore[no-untyped-def]
+    plan = Plan(
+        name="compute", cloud="large", source="zed", target="epoxy", stages=tuple(map(_stage_of_100, range(100)))
+    )
+    run, now = journal.create_run(plan, by="ann"), datetime.now(UTC)
+    tab = tab_of("bob")
+    journal.append(run, RunStarted(at=now, by="ann", runner="r", host="h", pid=1, saltus="0"),
+                   StepStarted(at=now, by="ann", step="s0/cmp0000", attempt=1))  # fmt: skip
+    effort = Effort(tab, server)
+    tab.goto(f"{server.url}/runs/{run}")
+    expect(tab.locator(".head")).to_contain_text("0 of 10000 steps")
+    assert_cheap(effort.spent(), "a hundred stages opened", at_most_s=2.0)
+    assert tab.locator(".step").count() == 400
+    last = tab.locator("#stage-s99")
+    expect(last.get_by_role("link", name="All 100 steps", include_hidden=True)).to_have_count(1)
+    last.locator("summary").first.click()
+    expect(last.locator(".step")).to_have_count(100)
+    journal.append(run, StepStarted(at=now, by="ann", step="s99/cmp0050", attempt=1))
+    expect(last.locator("#step-s99_2f_cmp0050")).to_have_class(re.compile("is-running"))
+
+
+def assert_cheap(spent: tuple[float, float, float], what: str, *, at_most_s: float) -> None:
+    """By processor time, of which the machine's other work takes none; by the clock too when there is none."""
+    server_s, tab_s, took_s = spent
+    print(f"{what} in {took_s:.2f} s: {server_s:.2f} s of the server's CPU, {tab_s:.2f} s of the tab's main thread")
+    assert server_s + tab_s < at_most_s * 0.75
+    assert tab_s < at_most_s * 0.25, "the main thread is free for whoever scrolls and types"
+    assert took_s < at_most_s or is_busy()
+
+
+def wait_for_quiet(tab: Tab) -> None:
+    tab.wait_for_timeout(1500)
+
+
+def _stage_of_100(number: int) -> Stage:
     steps = tuple(
         Step(id=f"s{number}/cmp{n:04}", title=f"Upgrade cmp{n:04}", action=StartMachine(machine=f"cmp{n:04}"),
              lane=f"l{n % 50}")
-        for n in range(1000)
+        for n in range(100)
     )  # fmt: skip
     return Stage(id=f"s{number}", title=f"Part {number}", impact=Impact.PACKETS, way_back="start them", steps=steps)
 
@@ -285,26 +341,21 @@ def test_a_fleet_of_a_thousand_is_one_map_that_opens_at_once_and_stays_so(
 ) -> None:  # type: ignore[no-untyped-def]
     run = half_done(journal, fleet_plan(1000))
     tab = tab_of("bob")
-    begun = time.monotonic()
+    effort = Effort(tab, server)
     tab.goto(f"{server.url}/runs/{run}/fleet")
     expect(tab.locator("#cells a")).to_have_count(1000)
-    took_s = time.monotonic() - begun
+    assert_cheap(effort.spent(), "1,000 machines opened", at_most_s=2.0)
     expect(tab.locator("#fleet-sum")).to_contain_text("1000 machines")
     assert tab.locator("#cells .is-done").count() == 612
     assert tab.locator("#cells").bounding_box()["height"] < 900, "on one screen"
 
     mark(tab)
     now, steps = datetime.now(UTC), [s.id for s in journal.plan_of(run).steps() if s.id.endswith("-cmp0900")]
+    wait_for_quiet(tab)
+    effort.begin()
     journal.append(run, StepStarted(at=now, by="ann", step=steps[0], attempt=1))
-    moved = time.monotonic()
     expect(tab.locator('[data-node="cmp0900"]')).to_have_class(re.compile("is-running"))
-    seen_s = time.monotonic() - moved
-    frame_ms = tab.evaluate("new Promise(r => { const t = performance.now(); requestAnimationFrame(() => "
-                            "requestAnimationFrame(() => r(performance.now() - t))) })")  # fmt: skip
-    print(f"1,000 machines opened in {took_s:.2f} s, a change was seen in {seen_s:.2f} s, two frames {frame_ms:.0f} ms")
-    assert took_s < 2
-    assert seen_s < 2
-    assert frame_ms < 200
+    assert_cheap(effort.spent(), "a change on the map was shown", at_most_s=2.0)
 
     tab.locator('[data-node="cmp0664"]').click()
     panel = tab.get_by_label("The chosen machine")
@@ -332,10 +383,10 @@ def test_an_outage_is_drawn_while_it_lasts(tab_of, server: Server, journal: Jour
     mark(tab)
     away = {"by": "ann", "target": "nova", "what": "write", "started": now, "step": step}
     journal.append(run, OutageSeen(at=now, **away))
-    expect(tab.locator("#outages h2").first).to_contain_text("Not back yet: nova (write)", timeout=15_000)
+    expect(tab.locator("#outages h2").first).to_contain_text("Not back yet: nova (write)")
     expect(tab.locator("rect.outage")).to_have_count(1)
     expect(tab.locator("svg.outages")).to_contain_text("away now")
     journal.append(run, OutageSeen(at=now, ended=now + timedelta(seconds=7), **away))
-    expect(tab.locator("#outages h2").first).to_contain_text("The longest API outage is 7.0 s", timeout=15_000)
+    expect(tab.locator("#outages h2").first).to_contain_text("The longest API outage is 7.0 s")
     expect(tab.locator("rect.outage")).to_have_count(1)
     assert stayed(tab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 import tomllib
@@ -11,13 +12,17 @@ from pathlib import Path
 import pytest
 from browsing import PASSWORD
 from conftest import Page
+from page_cloud import FakeDesk, many_computes
 from starlette.testclient import TestClient
 from test_pages import csrf
 
 from saltus.commands import runs
 from saltus.journal.approvals import Person
 from saltus.journal.store import Journal
+from saltus.planner import plans
+from saltus.planner.computes import ComputeRequest
 from saltus.web.app import make_app
+from saltus.web.site import Site
 
 ROOT = Path(__file__).parents[2]
 HTML = {"accept": "text/html"}
@@ -60,6 +65,54 @@ def test_a_plan_is_made_shown_and_run_in_the_page(page: Page, journal: Journal) 
     runs.abort(journal, run, Person("ann", role="operator"))
 
 
+def test_computes_are_planned_in_the_page_as_at_the_command_line(journal: Journal, tmp_path: Path) -> None:
+    scene = many_computes(12, ways_back=("cmp0003",))
+    page = Page(Site(journal, FakeDesk(journal, tmp_path, scene=scene)))
+    ann = page.of("ann")
+    made = press(ann, "/api/v1/plans", kind="compute", to="epoxy", exclude="cmp0001,cmp0002", test="2", sample="1",
+                 batch="3", max_failures="2", pause="10m", window="22:00-06:00", expires="90m")  # fmt: skip
+    assert made.status_code == 303, made.text
+    plan = journal.find_plan(journal.plans()[0].fingerprint)
+    cloud, facts, catalog = scene
+    asked = ComputeRequest(target="epoxy", nodes=tuple(f"cmp{n:04}" for n in range(3, 13)), test=2, sample=1, batch="3",
+                           max_failures=2, pause=timedelta(minutes=10), window="22:00-06:00",
+                           expiry=timedelta(minutes=90))  # fmt: skip
+    assert plan.fingerprint == plans.plan_compute(cloud, facts, catalog, asked).fingerprint
+    press(ann, "/api/v1/plans", kind="compute", to="epoxy")
+    everybody = ComputeRequest(target="epoxy", nodes=tuple(f"cmp{n:04}" for n in range(1, 13)))
+    assert plans.plan_compute(cloud, facts, catalog, everybody).fingerprint in {p.fingerprint for p in journal.plans()}
+    own = press(ann, "/api/v1/plans", kind="compute")
+    assert "the control plane runs epoxy" in own.text, "the model's own release is zed: as at the command line"
+    press(ann, "/api/v1/plans", kind="compute-rollback", nodes="cmp0003")
+    back = plans.plan_compute_rollback(cloud, facts, catalog, ["cmp0003"])
+    assert back.fingerprint in {p.fingerprint for p in journal.plans()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"kind": "compute", "target": "cmp9*"}, "matches no minion"),
+        ({"kind": "compute", "limit": "cmp0001", "exclude": "cmp0001"}, "take all of it away"),
+        ({"kind": "compute", "batch": "some"}, "is no size of a batch"),
+        ({"kind": "compute", "window": "at night"}, "is no maintenance window"),
+        ({"kind": "compute", "pause": "soon"}, "a duration is a number"),
+        ({"kind": "compute", "test": "0"}, "test"),
+        ({"kind": "compute", "nodes": "cmp0001"}, "it takes no nodes"),
+        ({"kind": "compute-rollback", "nodes": "cmp0001"}, "has nothing to return to"),
+        ({"kind": "compute-rollback", "nodes": " , "}, "no compute is named"),
+        ({"kind": "control", "batch": "3"}, "it takes no batch"),
+    ],
+)
+def test_a_plan_of_computes_that_cannot_be_is_refused_at_the_page(
+    journal: Journal, tmp_path: Path, fields: dict[str, str], says: str
+) -> None:
+    page = Page(Site(journal, FakeDesk(journal, tmp_path, scene=many_computes(3))))
+    answer = press(page.of("ann"), "/api/v1/plans", **fields)
+    assert answer.status_code in (404, 409, 422)
+    assert says in html.unescape(answer.text)
+    assert journal.plans() == []
+
+
 def until_it_waits(journal: Journal, run: str) -> None:
     end = time.monotonic() + 30
     while journal.state(run).status != "waiting":
@@ -85,6 +138,34 @@ def test_a_plan_that_cannot_be_is_refused_with_the_reasons(
     assert answer.status_code in (404, 409)
     assert says in answer.text
     assert journal.plans() == []
+
+
+def test_tools_are_built_and_dumps_rehearsed_in_the_page(page: Page, journal: Journal, tmp_path: Path) -> None:
+    ann = page.of("ann")
+    assert "saltus web --dumps DIR" in ann.get("/tools").text
+    (tmp_path / "dumps" / "of-monday").mkdir(parents=True)
+    assert 'value="of-monday"' in ann.get("/tools").text
+    begun = press(ann, "/api/v1/errands/rehearse", on="/tools", origin="of-monday", to="epoxy", services="nova, heat")
+    assert begun.headers["location"].startswith("/tools/rehearse-1?said=")
+    shown = until_said(ann, "/tools/rehearse-1", "would do:")
+    assert "--dump" in shown
+    assert "of-monday --to epoxy --service nova --service heat" in shown
+    built = press(ann, "/api/v1/errands/toolbox-build", on="/tools", release="zed")
+    assert built.headers["location"].startswith("/tools/toolbox-build-2")
+    assert "toolbox build zed" in until_said(ann, "/tools/toolbox-build-2", "would do:")
+    assert "nothing called ../x" in press(ann, "/api/v1/errands/rehearse", on="/tools", origin="../x", to="zed").text
+    eve = page.of("eve")
+    assert "toolbox-build-2" in eve.get("/tools").text
+    assert "<button" not in eve.get("/tools").text.partition("<main")[2]
+    assert press(eve, "/api/v1/errands/toolbox-check", on="/tools").status_code == 403
+
+
+def until_said(client: TestClient, address: str, words: str) -> str:
+    end = time.monotonic() + 30
+    while words not in (text := client.get(address).text) or "data-again" in text:
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+    return text
 
 
 def test_a_viewer_is_offered_no_plan_and_may_make_none(page: Page, journal: Journal) -> None:
@@ -159,8 +240,6 @@ def test_the_catalogue_the_model_and_the_log_say_what_the_command_line_says(page
 
 
 def test_a_page_without_a_desk_says_what_does_it_instead(journal: Journal) -> None:
-    from saltus.web.site import Site
-
     client = Page(Site(journal)).of("ann")
     assert "Make a plan" not in client.get("/plans").text
     answer = press(client, "/api/v1/plans", on="/", kind="control")

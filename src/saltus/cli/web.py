@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from saltus.cli.command import DONE, Command
+from saltus.errors import OperatorError
 
 
 class Web(Command):
@@ -23,6 +24,10 @@ class Web(Command):
         parser.add_argument("--certificate", metavar="FILE", type=Path, help="speak TLS: the certificate chain, PEM")
         parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
         parser.add_argument("--behind-tls", action="store_true", help="a proxy in front speaks TLS to the browsers")
+        parser.add_argument(
+            "--dumps", metavar="DIR", type=Path,
+            help="what the page may rehearse on: directories of dumps in it, and option files of servers, *.cnf",
+        )  # fmt: skip
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -35,8 +40,15 @@ class Web(Command):
             parsed_args.listen, parsed_args.port, parsed_args.certificate, parsed_args.key, parsed_args.behind_tls
         )
         check_door(door)
+        if parsed_args.dumps and not parsed_args.dumps.is_dir():
+            raise OperatorError(
+                what=f"--dumps {parsed_args.dumps} names no directory",
+                because="what may be rehearsed on from the page lies in one",
+                do="make it, and put dumps or option files of servers into it",
+            )
         workplace = Workplace(self.settings)
-        site = Site(workplace.journal, Desk(workplace), behind_tls=door.behind_tls or door.certificate is not None)
+        desk = Desk(workplace, dumps=parsed_args.dumps)
+        site = Site(workplace.journal, desk, behind_tls=door.behind_tls or door.certificate is not None)
         if token := first_token(workplace.journal):
             print(f"the first account is admin; this token lets in once, for a day: {token}", flush=True)
         print(f"serving {door.url}", file=sys.stderr, flush=True)

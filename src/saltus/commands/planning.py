@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import timedelta
 
-from saltus.commands import upgrades
+from saltus.commands import computes, upgrades
 from saltus.commands.durations import duration
 from saltus.commands.identity import demand
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.plan import Plan
+from saltus.planner.computes import ComputeRequest
+
+EVERY_COMPUTE = "I@nova:compute"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,20 @@ class PlanRequest:
     expires: str = ""
     """`90m`, `2h`, `1d`: gates expire after that; never when empty."""
     discard_writes: bool = False
+    target: str = ""
+    """Of computes, in Salt's words; every compute when empty. Of those only `limit`, and not `exclude`."""
+    limit: str = ""
+    exclude: str = ""
+    test: int = 1
+    sample: int = 1
+    batch: str = ""
+    """A number of nodes, a share as `25%`, or zone, rack, aggregate; all at once when empty."""
+    max_failures: int = 0
+    pause: str = ""
+    window: str = ""
+    """`22:00-06:00`: a batch begins then only."""
+    nodes: str = ""
+    """Computes that return, by name, with spaces or commas between."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,16 @@ KINDS: dict[str, Kind] = {
         ("discard_writes",),
         lambda place, wish: upgrades.plan_rollback(place, discard_writes=wish.discard_writes),
     ),
+    "compute": Kind(
+        "Move computes to the control plane's release: packages compared, a sample, then the others in batches",
+        ("to", "target", "limit", "exclude", "test", "sample", "batch", "max_failures", "pause", "window", "expires"),
+        lambda place, wish: _compute(place, wish),
+    ),
+    "compute-rollback": Kind(
+        "Return computes to what was kept on them before their upgrade",
+        ("nodes",),
+        lambda place, wish: computes.plan_compute_rollback(place, _names(wish.nodes)),
+    ),
     "accept": Kind(
         "Keep the new release for good: the way back is given up",
         (),
@@ -67,11 +95,38 @@ def make_plan(workplace: Workplace, who: Person, request: PlanRequest) -> Plan:
         raise OperatorError(
             what=f"no plan is called {request.kind!r}", because=f"there are {', '.join(KINDS)}", do="choose one of them"
         )
-    for name, value in (("to", request.to), ("expires", request.expires), ("discard_writes", request.discard_writes)):
-        if value and name not in kind.takes:
+    for field in fields(PlanRequest):
+        if field.name not in ("kind", *kind.takes) and getattr(request, field.name) != field.default:
             raise OperatorError(
                 what=f"the plan {request.kind} was not made",
-                because=f"it takes no {name.replace('_', ' ')}",
+                because=f"it takes no {field.name.replace('_', ' ')}",
                 do="leave it out",
             )
     return kind.make(workplace, request)
+
+
+def _compute(workplace: Workplace, wish: PlanRequest) -> Plan:
+    request = ComputeRequest(
+        target=wish.to or workplace.cloud.release,
+        nodes=(),
+        test=wish.test,
+        sample=wish.sample,
+        batch=wish.batch or ComputeRequest.batch,
+        max_failures=wish.max_failures,
+        pause=duration(wish.pause) if wish.pause else timedelta(),
+        window=wish.window or None,
+        expiry=duration(wish.expires) if wish.expires else ComputeRequest.expiry,
+    )
+    target = wish.target or EVERY_COMPUTE
+    return computes.plan_compute(
+        workplace, request, target=target, limit=wish.limit or None, exclude=wish.exclude or None
+    )
+
+
+def _names(text: str) -> list[str]:
+    names = list(dict.fromkeys(text.replace(",", " ").split()))
+    if not names:
+        raise OperatorError(
+            what="no compute is named", because="the way back is planned for nodes by their names", do="say cmp01 cmp02"
+        )
+    return names

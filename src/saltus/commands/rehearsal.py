@@ -16,6 +16,7 @@ from saltus.catalog.releases import load_releases
 from saltus.catalog.routes import find_routes
 from saltus.catalog.rows import compare_rows
 from saltus.catalog.services import Service, load_services
+from saltus.commands.identity import who_acts
 from saltus.commands.settings import Settings
 from saltus.database.dumps import look
 from saltus.database.load import load
@@ -29,7 +30,7 @@ from saltus.pipelines.database import rehearse_dumps
 from saltus.plan.actions import CheckRows, CureRows, ManageDatabases, MoveTables
 from saltus.plan.plan import Plan
 from saltus.report.rehearsal import CommandLine, RehearsalReport
-from saltus.runner.gates import AutoApprover, this_person
+from saltus.runner.gates import AutoApprover
 from saltus.runner.performers.rehearsal import Clone, performers
 from saltus.runner.progress import Progress
 from saltus.runner.run import Runner
@@ -77,7 +78,7 @@ def rehearse(
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = PrivateServer(directory / "mariadb")
     journal = Journal(settings.journal_url)
-    given = dict(sources or {})
+    given, who = dict(sources or {}), who_acts(journal)
     try:
         loaded = _loaded_before(directory)
         run = None
@@ -87,14 +88,15 @@ def rehearse(
         if loaded is None or run is None:
             loaded = _load(dump, server, source, directory, say)
             plan, left_out = make_plan(label, loaded, target, services=services, given=given)
-            run = journal.create_run(plan, by=this_person().name)
+            run = journal.create_run(plan, by=who.name)
             (directory / "run").write_text(run)
         else:
             say(f"going on with {run}: the dumps are loaded")
         shelf = Shelf(toolboxes or settings.state / "toolboxes")
         (directory / "tools").mkdir(exist_ok=True)
         clone = Clone(server, shelf, directory / "tools", given)
-        state = Runner(journal, performers(clone), AutoApprover(this_person().name), progress=progress).run(run)
+        asker = AutoApprover(who.name)
+        state = Runner(journal, performers(clone), asker, progress=progress, by=who.name).run(run)
     except WrongDumps:
         server.remove()
         (directory / "loaded.json").unlink(missing_ok=True)

@@ -124,7 +124,10 @@ UNREADABLE = "unreadable"
 """The status of a run that this version of Saltus cannot read."""
 
 
-def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] | None = None) -> RunStatus:
+def show_status(
+    journal: Journal, run: str, state_of: Callable[[str], RunState] | None = None, *, with_steps: bool = True
+) -> RunStatus:
+    """Without steps for who shows them otherwise: of a fleet there are ten thousand."""
     run = journal.find_run(run).id
     state = (state_of or journal.state)(run)
     waiting = state.waiting_gate()
@@ -149,6 +152,7 @@ def show_status(journal: Journal, run: str, state_of: Callable[[str], RunState] 
             )
             for stage in state.plan.stages
             for step in stage.steps
+            if with_steps
         ),
         gate=waiting.id if waiting else None,
         question=waiting.question if waiting else "",

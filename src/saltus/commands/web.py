@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from saltus.commands import planning, toolboxes, upgrades
+from saltus.commands.errands import Errands
 from saltus.commands.workplace import Workplace
 from saltus.journal.approvals import Person
 from saltus.journal.store import Journal
@@ -22,8 +25,10 @@ class Desk:
     Each question gets a workplace of its own: the model may have been changed since the last one.
     """
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, *, dumps: Path | None = None) -> None:
+        """`dumps` is the administrator's directory of what may be rehearsed on."""
         self._settings, self._journal = workplace.settings, workplace.journal
+        self.errands = Errands(self._settings, self._journal, dumps=dumps)
 
     def _workplace(self) -> Workplace:
         fresh = Workplace(self._settings)

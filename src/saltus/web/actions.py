@@ -39,6 +39,7 @@ class Answer(BaseModel):
     """A token, shown this once."""
     run: str = ""
     plan: str = ""
+    errand: str = ""
 
 
 Do = Callable[[Site, Asking, dict[str, str], Any], Answer]
@@ -72,7 +73,7 @@ def endpoint(action: Action) -> Callable[[Request], Coroutine[Any, Any, Response
         answer = await run_in_threadpool(action.do, site_of(request), asking, dict(request.path_params), wish)
         if not is_form:
             return JSONResponse(answer.model_dump(exclude_defaults=True))
-        page = action.page.format(run=answer.run, plan=answer.plan)
+        page = action.page.format(run=answer.run, plan=answer.plan, errand=answer.errand)
         if answer.secret:
             return await run_in_threadpool(render, request, "secret.html.j2", asking=asking, answer=answer, back=page)
         return RedirectResponse(f"{page}?said={quote(answer.said)}", 303)

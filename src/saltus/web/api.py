@@ -15,12 +15,13 @@ from starlette.responses import Response
 from saltus import __version__
 from saltus.commands import catalog, clouds, runs, users
 from saltus.commands.catalog import Table
+from saltus.commands.errands import Errand
 from saltus.journal.accounts import Account, Token
 from saltus.journal.store import PlanRecord
 from saltus.model.cloud import Cloud
 from saltus.plan import Plan
 from saltus.report.report import Report
-from saltus.web import accounts, plans, steering
+from saltus.web import accounts, errands, plans, steering
 from saltus.web.access import site_of, who_asks
 from saltus.web.actions import Action, Wish
 from saltus.web.actions import Answer as Done
@@ -29,7 +30,7 @@ from saltus.web.site import Site
 
 Query = TypeVar("Query", bound=BaseModel)
 
-ACTIONS: tuple[Action, ...] = (*steering.ACTIONS, *plans.ACTIONS, *accounts.ACTIONS)
+ACTIONS: tuple[Action, ...] = (*steering.ACTIONS, *plans.ACTIONS, *errands.ACTIONS, *accounts.ACTIONS)
 
 
 class _Answer(BaseModel):
@@ -38,6 +39,16 @@ class _Answer(BaseModel):
 
 class Error(_Answer):
     error: Problem
+
+
+class ErrandList(_Answer):
+    errands: list[Errand]
+    """Newest first."""
+
+
+class ErrandOutput(_Answer):
+    errand: Errand
+    output: str
 
 
 class Me(_Answer):
@@ -164,6 +175,16 @@ def _toolboxes(site: Site, request: Request) -> Rows:
     return _rows(site.demand_desk("toolboxes cannot be listed", "saltus toolbox list").toolboxes())
 
 
+def _errands(site: Site, request: Request) -> ErrandList:
+    return ErrandList(errands=site.demand_desk("there are no errands", "saltus toolbox list").errands.all())
+
+
+def _errand(site: Site, request: Request) -> ErrandOutput:
+    known = site.demand_desk("there are no errands", "saltus toolbox list").errands
+    errand = known.find(request.path_params["errand"])
+    return ErrandOutput(errand=errand, output=known.output(errand.id))
+
+
 def _model(site: Site, request: Request) -> Cloud:
     return site.demand_desk("the model cannot be read", "saltus model check").model()
 
@@ -202,6 +223,8 @@ READINGS = (
     Reading("/catalog/diff", Rows, _diff, "What changes between two releases", HopQuery),
     Reading("/catalog/route", Rows, _route, "The stops of one service's databases between two releases", RouteQuery),
     Reading("/toolboxes", Rows, _toolboxes, "The manage tools that are ready"),
+    Reading("/errands", ErrandList, _errands, "Tools built and tried, rehearsals of dumps"),
+    Reading("/errands/{errand}", ErrandOutput, _errand, "One of them, and the end of what it has said"),
 )
 
 
@@ -294,6 +317,7 @@ _NAMES = {
     "plan": "The beginning of the plan's fingerprint",
     "name": "The name of the account",
     "token": "The id of the token, not its secret",
+    "errand": "The id of the errand",
     "release": "`epoxy`, `2025.1`",
 }
 

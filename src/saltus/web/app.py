@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 
 from saltus.errors import OperatorError
 from saltus.report.html import page_style
-from saltus.web import accounts, api, knowledge, login, metrics, pages, plans
+from saltus.web import accounts, api, errands, knowledge, login, metrics, pages, plans
 from saltus.web.access import Tries
 from saltus.web.actions import endpoint
 from saltus.web.errors import on_bug, on_http_exception, on_operator_error
@@ -53,6 +53,8 @@ def make_app(site: Site) -> Starlette:
             Route("/runs/{run}/log", pages.log),
             Route("/plans", plans.plans),
             Route("/plans/{plan}", plans.plan),
+            Route("/tools", errands.tools),
+            Route("/tools/{errand}", errands.tool),
             Route("/accounts", accounts.accounts),
             Route("/catalog", knowledge.catalog),
             Route("/catalog/{release}", knowledge.release),

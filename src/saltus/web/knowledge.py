@@ -1,4 +1,4 @@
-"""What is known, at the page: releases, what changes between two, routes of databases; the model; the toolboxes."""
+"""What is known, at the page: releases, what changes between two, routes of databases; the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saltus.web.rendering import render
 
 def catalog(request: Request) -> Response:
     """The releases; with `?older&newer` what changes between two, with `?service` a route."""
-    asking, site = who_asks(request), site_of(request)
+    asking = who_asks(request)
     asked = {name: request.query_params.get(name, "") for name in ("service", "older", "newer")}
     found, refused = None, None
     if asked["older"] and asked["newer"]:
@@ -31,7 +31,6 @@ def catalog(request: Request) -> Response:
         request, "catalog.html.j2", asking=asking, table=verbs.list_releases(), asked=asked, found=found,
         refused=refused, releases=[release.name for release in load_releases().releases],
         services=[service.name for service in load_services().services],
-        toolboxes=site.desk.toolboxes() if site.desk else None,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from saltus.report.text import render as render_text
 from saltus.web.access import Asking, site_of, who_asks
 from saltus.web.audit import matching, said, to_csv
 from saltus.web.fleet import FleetView, said_on, status_on
-from saltus.web.rendering import render
+from saltus.web.rendering import fragment, render
 from saltus.web.site import Site
 from saltus.web.views import RunView, StepView
 
@@ -54,8 +54,12 @@ def run(request: Request) -> Response:
 
 
 def stage(request: Request) -> Response:
-    """All steps of one stage, in pages: for stages of thousands."""
+    """All steps of one stage, in pages, for stages of thousands; with `?part`, those that the run's page shows."""
     asking, site, name = _named(request)
+    if "part" in request.query_params:
+        with site.states.at(name) as state:
+            part = RunView(site, asking, name, state).stage(*_find_stage(state, request.path_params["stage"]))
+        return HTMLResponse("".join(fragment("parts.html.j2", "step_line", step) for step in part.steps))
     wanted = request.query_params.get("status", "")
     page = max(1, int(number)) if (number := request.query_params.get("page", "1")).isdecimal() else 1
     with site.states.at(name) as state:

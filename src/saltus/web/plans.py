@@ -20,19 +20,33 @@ from saltus.web.site import Site
 
 SHOWN = 60
 
+Word: Any = Field(default="", max_length=40)
+Words: Any = Field(default="", max_length=2000)
+
 
 class PlanWish(Wish):
     kind: str = Field(max_length=40)
-    to: str = Field(default="", max_length=40)
-    expires: str = Field(default="", max_length=20)
+    to: str = Word
+    expires: str = Word
     discard_writes: Literal[True, False, "on"] = False
     """`on` is how a form says yes."""
+    target: str = Words
+    limit: str = Words
+    exclude: str = Words
+    test: int = Field(default=1, ge=1, le=10_000)
+    sample: int = Field(default=1, ge=1, le=10_000)
+    batch: str = Word
+    max_failures: int = Field(default=0, ge=0, le=10_000)
+    pause: str = Word
+    window: str = Word
+    nodes: str = Words
 
 
 def _make(site: Site, asking: Asking, names: dict[str, str], wish: Any) -> Answer:
     demand(site.journal, asking.who, "operator", "make plans")
     desk = site.demand_desk("no plan was made", f"saltus plan {wish.kind if wish.kind in KINDS else 'control'}")
-    request = PlanRequest(wish.kind, wish.to.strip(), wish.expires.strip(), discard_writes=bool(wish.discard_writes))
+    asked: dict[str, Any] = {name: v.strip() if isinstance(v, str) else v for name, v in wish.model_dump().items()}
+    request = PlanRequest(**{**asked, "discard_writes": bool(wish.discard_writes)})
     plan = desk.make_plan(asking.who, request)
     return Answer(plan=plan.fingerprint, said=f"The plan {plan.short} is made; nothing was touched.")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from saltus.commands.errands import Errands
 from saltus.commands.planning import PlanRequest
 from saltus.commands.reporting import report_of
 from saltus.commands.toolboxes import Table
@@ -19,9 +21,14 @@ from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
 from saltus.web.states import States
 
+_KEPT_REPORTS = 16
+
 
 class Desk(Protocol):
     """What is done at the place where the page runs, with its model, its Salt, its files: `commands.web.Desk`."""
+
+    errands: Errands
+    """Tools built and tried, and rehearsals of dumps."""
 
     def make_plan(self, who: Person, request: PlanRequest) -> Plan: ...
 
@@ -51,6 +58,7 @@ class Site:
         self.states = States(self.journal)
         self._durations: dict[str, dict[str, float]] = {}
         self._fleets: dict[str, Fleet] = {}
+        self._reports: OrderedDict[str, tuple[int, Report]] = OrderedDict()
 
     def demand_desk(self, what: str, instead: str) -> Desk:
         """Raises OperatorError where this page has none; `instead` is the command that does it."""
@@ -66,7 +74,15 @@ class Site:
         return self._durations[run]
 
     def report(self, run: str) -> Report:
-        return report_of(self.journal, run, last_s=self.earlier_durations(run, self.states.now(run).plan))
+        """By all events so far. Kept until there are more of them: of a fleet it takes most of a second to make."""
+        state = self.states.now(run)
+        seq, plan = state.seq, state.plan
+        kept = self._reports.get(run)
+        if kept is None or kept[0] != seq:
+            kept = self._reports[run] = (seq, report_of(self.journal, run, last_s=self.earlier_durations(run, plan)))
+            while len(self._reports) > _KEPT_REPORTS:
+                self._reports.popitem(last=False)
+        return kept[1]
 
     def fleet(self, run: str, plan: Plan) -> Fleet:
         """{machine: ids of the steps that name it}: of a plan of thousands of steps, worth keeping."""

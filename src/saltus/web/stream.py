@@ -34,6 +34,8 @@ _WHO_S = 15.0
 _ALIVE_S = 10.0
 _MOST = 300
 """Changed steps in one message; when there are more, the page is loaded again."""
+_IDLE_S = 5.0
+"""While nothing is written down, the page is looked at this often: answers expire, and accounts come and go."""
 _CHART_S = 2.0
 """The chart is drawn again no more often than this."""
 
@@ -83,8 +85,16 @@ class _RunDesk:
         self._site, self._asking, self._run, self._seq = site, asking, run, seq
         self._sent: dict[str, str] = {}
         self._asked = ""
+        self._runner = ""
+        self._looked_at = -_IDLE_S
 
     def news(self) -> str:
+        events = self._site.states.since(self._run, self._seq)
+        lease = self._site.journal.leases.holder(self._run)
+        runner, now = lease.runner if lease else "", time.monotonic()
+        if not events and runner == self._runner and now - self._looked_at < _IDLE_S:
+            return ""
+        self._runner, self._looked_at = runner, now
         with self._site.states.at(self._run) as state:
             events = self._site.states.since(self._run, self._seq)
             seq = events[-1][0] if events else self._seq

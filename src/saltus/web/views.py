@@ -19,6 +19,9 @@ from saltus.web.site import Site
 
 SHOWN_STEPS = 150
 """Of a longer stage the run's page shows what runs, failed or is unknown; the stage's own page has them all."""
+SHOWN_IN_ALL = 450
+"""Stages behind so many steps come folded and empty, and are fetched when somebody unfolds them."""
+SHOWN_FAILURES = 5
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class StageView:
     gate: str
     """Status of its gate; empty without one."""
     is_open: bool
+    comes_later: bool
+    """Its steps are fetched when it is unfolded."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class HeadView:
     started_at: datetime | None
     ended_at: datetime | None
     failures: tuple[tuple[str, Failure], ...]
+    """The first few; the stages show all."""
+    more_failures: int
     drift: tuple[str, ...]
     pause_asked: str
     abort_asked: str
@@ -120,13 +127,13 @@ class RunView:
     def __init__(self, site: Site, asking: Asking, run: str, state: RunState) -> None:
         self._site, self._asking, self._state, self._last = site, asking, state, site.earlier_durations(run, state.plan)
         self.run = run
-        self._status = show_status(site.journal, run, lambda _run: state)
+        self._status = show_status(site.journal, run, lambda _run: state, with_steps=False)
         self._current = self._where()
         self._expected = foreseen(state, self._last)
 
     def head(self) -> HeadView:
         state, plan = self._state, self._state.plan
-        status = self._status.line.status
+        status, failures = self._status.line.status, state.failures()
         return HeadView(
             status=self._status,
             name=plan.name,
@@ -136,7 +143,8 @@ class RunView:
             state=status,
             started_at=state.started_at,
             ended_at=state.ended_at if state.status in ("done", "failed", "aborted") else None,
-            failures=state.failures(),
+            failures=failures[:SHOWN_FAILURES],
+            more_failures=len(failures[SHOWN_FAILURES:]),
             drift=state.drift,
             pause_asked=state.pause_requested or "" if self._status.runner else "",
             abort_asked=state.abort_requested or "" if not state.is_over else "",
@@ -218,12 +226,20 @@ class RunView:
                 yield account.name
 
     def stages(self) -> list[StageView]:
-        return [self.stage(number, stage) for number, stage in enumerate(self._state.plan.stages, start=1)]
+        views: list[StageView] = []
+        for number, stage in enumerate(self._state.plan.stages, start=1):
+            room = SHOWN_IN_ALL - sum(len(view.steps) for view in views)
+            views.append(self.stage(number, stage, later=room < min(len(stage.steps), SHOWN_STEPS)))
+        return views
 
-    def stage(self, number: int, stage: Stage, *, shown: int = SHOWN_STEPS) -> StageView:
+    def stage(self, number: int, stage: Stage, *, shown: int = SHOWN_STEPS, later: bool = False) -> StageView:
+        """`later`: without its steps, unless it is unfolded from the beginning."""
         states = [self._state.steps[step.id] for step in stage.steps]
         counts: Counter[str] = Counter(state.status for state in states)
         status = self._stage_status(stage, counts)
+        is_open = stage.id == self._current or bool({"failed", "unknown", "running"} & counts.keys())
+        later = later and not is_open
+        shown = 0 if later else shown
         started = [state.started_at for state in states if state.started_at]
         ended = [state.ended_at for state in states if state.ended_at]
         over = status == "done"
@@ -247,7 +263,8 @@ class RunView:
             steps=tuple(self.step(step) for step in steps[:shown]),
             hidden=len(stage.steps) - len(steps[:shown]),
             gate=self._state.gates[stage.gate.id].status if stage.gate else "",
-            is_open=stage.id == self._current or bool({"failed", "unknown", "running"} & counts.keys()),
+            is_open=is_open,
+            comes_later=later,
         )
 
     def _stage_status(self, stage: Stage, counts: Counter[str]) -> str:

@@ -25,14 +25,17 @@
   setInterval(tick, 1000);
   tick();
 
-  // -- the insides of a step, loaded when it is unfolded
+  // -- the insides of a step, loaded when it is unfolded; of a stage, when it came empty
 
   const load = async (details) => {
-    const part = details.querySelector(".part");
+    const { into } = details.dataset;
+    const part = details.querySelector(into || ".part");
+    if (into && part.childElementCount) return;
     try {
       const answer = await fetch(details.dataset.part, { credentials: "same-origin" });
       if (answer.redirected) { location.reload(); return; }
       part.innerHTML = await answer.text();
+      tick();
     } catch {
       // the link inside still leads there
     }
@@ -130,6 +133,22 @@
       for (const cell of all) cell.classList.toggle("is-other", !cell.title.includes(words));
     });
   }
+
+  // -- what is asked for again while it goes on, with the end of its output in sight
+
+  const again = async () => {
+    const part = document.querySelector("[data-again]");
+    if (!part) return;
+    try {
+      const answer = await fetch(part.dataset.again, { credentials: "same-origin" });
+      if (answer.redirected) { location.reload(); return; }
+      if (answer.ok) { replace(part.id, await answer.text()); tick(); }
+    } catch {
+      // asked again below
+    }
+    setTimeout(again, 1500);
+  };
+  again();
 
   let last = null;
   const connect = () => {

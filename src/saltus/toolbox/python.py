@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def find_python(versions: tuple[str, ...], *, unpacked: Path, say: Say = lambda 
     )
 
 
+def find_uv() -> str | None:
+    """uv, from beside our own Python (it comes with Saltus) or from the path."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
 def _candidates(version: str) -> Iterator[Path]:
     roots = [os.environ.get("PYENV_ROOT"), "~/.pyenv", "/opt/pyenv"]
     for root in filter(None, roots):
@@ -40,7 +47,7 @@ def _candidates(version: str) -> Iterator[Path]:
             yield place / "bin" / f"python{version}"
     if found := shutil.which(f"python{version}"):
         yield Path(found)
-    if version != "2.7" and (uv := shutil.which("uv")):
+    if version != "2.7" and (uv := find_uv()):
         done = subprocess.run(
             [uv, "python", "find", "--no-python-downloads", version], capture_output=True, text=True, check=False
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saltus.machines import sources
+from saltus.machines.locks import held
 from saltus.toolbox.recipes import CannotBuild, Suite, load_recipes
 
 Say = Callable[[str], None]
@@ -50,6 +51,13 @@ def unpack(version: str, directory: Path, *, say: Say = lambda text: None) -> In
                 because=f"this host has no {program}",
                 do=f"install Python {version} with pyenv or uv",
             )
+    with held(directory / f"python{version}.lock", purpose=f"unpack Python {version}"):
+        if not (tree / ".whole").exists():  # somebody else may have unpacked it meanwhile
+            _unpack(suite, version, tree, found.path, say)
+    return found
+
+
+def _unpack(suite: Suite, version: str, tree: Path, python: Path, say: Say) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     say(f"Python {version} from Debian {suite.suite}: fetching its packages")
@@ -60,10 +68,9 @@ def unpack(version: str, directory: Path, *, say: Say = lambda text: None) -> In
     _keep_links_inside(tree)
     of_libc = {name for package in packages if package.name.startswith("libc6") for name in _members(package)}
     _link_libraries(tree, of_libc)
-    _let_it_find_them(tree, found.path, version)
+    _let_it_find_them(tree, python, version)
     shutil.rmtree(tree / "apt")
     (tree / ".whole").touch()
-    return found
 
 
 def _fetch(suite: Suite, tree: Path) -> list[Path]:

@@ -56,7 +56,8 @@ def build(
 def _build(shelf: Shelf, release: str, services: set[str], given: dict[str, Path], say: Say) -> Toolbox:
     era = load_recipes().era(release)
     requirements = {service: load_recipes().requirement(release, service, given) for service in sorted(services)}
-    python = find_python(era.python, unpacked=shelf.directory / "interpreters", say=say)
+    unpacked = shelf.directory / "interpreters"
+    python = find_python(era.python, unpacked=unpacked, compiles=era.compiles, say=say)
     home = shelf.home(release)
     try:
         say(f"{release}: {', '.join(requirements)} on {python.path}")

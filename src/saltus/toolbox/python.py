@@ -14,15 +14,21 @@ from saltus.toolbox.recipes import CannotBuild, load_recipes
 from saltus.toolbox.suites import Interpreter, Say, unpack
 
 
-def find_python(versions: tuple[str, ...], *, unpacked: Path, say: Say = lambda text: None) -> Interpreter:
+def find_python(
+    versions: tuple[str, ...], *, unpacked: Path, compiles: bool = False, say: Say = lambda text: None
+) -> Interpreter:
     """The interpreter of the first of `versions` (`3.11`, `2.7`) that is here, else one of a suite, below `unpacked`.
 
+    Where it `compiles`, one that is here must have its headers, and this host a compiler: those of a suite bring them.
     Raises CannotBuild.
     """
     for version in versions:
         for candidate in _candidates(version):
-            if _is(candidate, version):
+            if not _is(candidate, version):
+                continue
+            if not compiles or can_compile(candidate):
                 return Interpreter(candidate, {})
+            say(f"{candidate} cannot build parts in C: its headers or a compiler are missing")
     for version in versions:
         if version in load_recipes().suites:
             return unpack(version, unpacked, say=say)
@@ -53,6 +59,13 @@ def _candidates(version: str) -> Iterator[Path]:
         )
         if done.returncode == 0:
             yield Path(done.stdout.strip())
+
+
+def can_compile(python: Path) -> bool:
+    """Has it its headers, and has this host a compiler?"""
+    script = "import os, sysconfig; print(os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))"
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip() == "True" and shutil.which("gcc") is not None
 
 
 def _newest(place: Path) -> tuple[int, ...]:

@@ -48,12 +48,14 @@ docs: install  ## Write the generated pages of docs/
 test-fast: install check  ## The tests that need neither root nor services: about two minutes
 	$(VENV)/bin/pytest -q -m '$(FAST)'
 
-test: test-fast  ## Everything but the long hops: half an hour on two cores when images must be built
+test: install  ## Everything but the data plane: three quarters of an hour on two cores when images must be built
 	tests/prepare
-	$(VENV)/bin/pytest -q -m 'not ($(FAST)) and not lab and not long'
+	nice -n 19 $(VENV)/bin/python tests/toolboxes_ahead.py & builder=$$!; trap "kill $$builder 2>/dev/null" EXIT; \
+	  $(MAKE) test-fast && \
+	  $(VENV)/bin/pytest -q -m 'not ($(FAST)) and not lab and not long' && \
+	  $(VENV)/bin/pytest -q -m long
 	$(MAKE) test-upgrade
 	@echo "left out: the data plane on a real cloud, an hour: make test-lab"
-	@echo "left out: rehearsals over many releases, which build their tools first: make test-hops"
 
 test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real cloud, beside your own lab's state
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_upgrade.py; code=$$?; \
@@ -62,7 +64,7 @@ test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real c
 test-lab: test-upgrade  ## And the computes behind it: package differences, a sample, all, their way back
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_computes.py
 
-test-hops: install  ## Rehearsals over many releases with real tools; needs Python 2.7 and compilers for the oldest
+test-hops: install  ## Rehearsals over many releases with real tools, alone
 	tests/prepare
 	$(VENV)/bin/pytest -q -m long
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from saltus.commands.settings import Settings
 from saltus.database.private import PrivateServer
 from saltus.runner.progress import SilentProgress
 from saltus.toolbox.shelf import Shelf
+from toolboxes_ahead import kept
 
 DUMPS = Path(__file__).parents[1] / "data" / "databases"
 
@@ -43,9 +43,8 @@ def zed(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shelf() -> Shelf:
-    """Toolboxes take minutes to build: they are kept in `$SALTUS_TEST_TOOLBOXES`, else in the user's cache."""
-    kept = os.environ.get("SALTUS_TEST_TOOLBOXES", "~/.cache/saltus/toolboxes")
-    return Shelf(Path(kept).expanduser())
+    """Toolboxes take minutes to build: they are kept between runs of the tests."""
+    return Shelf(kept())
 
 
 @pytest.fixture

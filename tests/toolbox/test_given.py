@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,13 @@ def test_a_toolbox_is_built_from_it(form, placement, tmp_path):
     script = "from importlib.metadata import version; print(version('openstack-placement'))"
     told = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "13.0.0"
+
+
+@pytest.mark.toolbox
+@pytest.mark.timeout(900)
+def test_a_toolbox_that_somebody_else_is_building_is_waited_for(tmp_path):
+    said: list[str] = []
+    with ThreadPoolExecutor() as both:
+        built = [both.submit(build, Shelf(tmp_path), "epoxy", ["placement"], say=said.append) for _ in range(2)]
+    assert [check(toolbox.result()) for toolbox in built] == [{"placement": ""}] * 2
+    assert len(said) == 1

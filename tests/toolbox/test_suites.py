@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from saltus.toolbox import python as finding
-from saltus.toolbox.python import find_python
+from saltus.toolbox.python import can_compile, find_python
 from saltus.toolbox.recipes import CannotBuild, load_recipes
 from saltus.toolbox.suites import unpack
 
@@ -19,10 +19,13 @@ SPARSE = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 MODULE = """
 from distutils.core import Extension, setup
-setup(name="answer", version="1", ext_modules=[Extension("answer", ["answer.c"], libraries=["crypto"])])
+answer = Extension("answer", ["answer.c"], include_dirs=["/usr/include"], libraries=["crypto"])
+setup(name="answer", version="1", ext_modules=[answer])
 """
+"""As scrypt has it: the host's headers would come before the tree's, and are of another libc."""
 IN_C = """
 #include <Python.h>
+#include <unistd.h>
 #include <openssl/crypto.h>
 static PyObject *tell(PyObject *self, PyObject *none) { return PyLong_FromLong(OPENSSL_VERSION_NUMBER >> 20); }
 static PyMethodDef methods[] = {{"tell", tell, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
@@ -101,6 +104,11 @@ def test_what_is_on_this_machine_is_taken_before_anything_is_unpacked(tmp_path, 
     found = find_python(("2.7", here), unpacked=tmp_path)
     assert (found.path, dict(found.environment)) == (Path(sys.executable), {})
     assert not any(tmp_path.iterdir())
+
+
+def test_an_interpreter_that_is_here_builds_parts_in_c_only_where_a_compiler_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not can_compile(Path(sys.executable))
 
 
 def test_every_era_has_a_python_that_a_suite_has():

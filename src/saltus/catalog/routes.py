@@ -65,6 +65,7 @@ def find_route(
     entry = (services or load_services()).get(service)
     source, target = load_releases().get(source).name, load_releases().get(target).name
     can_have = available or (lambda service, release: True)
+    _refuse_backwards(service, source, target)
     _refuse_impossible(entry, source, target, can_have, begins)
     if begins or not entry.exists_in(source):
         heritage = entry.inherits and f"with the rows that {entry.inherits.service} kept in {entry.inherits.database}"
@@ -98,6 +99,7 @@ def find_routes(
     `begins`: services of which the cloud has no databases yet. Raises NoRoute once, with the reasons of every service
     that has none.
     """
+    _refuse_backwards("the databases", load_releases().get(source).name, load_releases().get(target).name)
     order = [s.name for s in load_services().services if names is None or s.name in names]
     order = [name for name in order if load_services().get(name).exists_in(target)]
     routes: dict[str, Route] = {}
@@ -147,6 +149,18 @@ def _nearest(service: Service, source: str, target: str, can_have: Available, be
     return None
 
 
+def _refuse_backwards(what: str, source: str, target: str) -> None:
+    order = load_releases()
+    if order.index(target) > order.index(source):
+        return
+    newer = [r.name for r in order.releases[order.index(source) + 1 :]]
+    raise NoRoute(
+        what=f"{what} cannot go from {source} to {target}",
+        reasons=[f"{target} is not newer than {source}: no database goes back"],
+        do=f"name a newer one: {', '.join(newer)}" if newer else "there is none newer that the catalogue knows",
+    )
+
+
 def _refuse_impossible(service: Service, source: str, target: str, can_have: Available, begins: bool) -> None:
     if reasons := _impossible(service, source, target, can_have):
         raise NoRoute(
@@ -158,11 +172,8 @@ def _refuse_impossible(service: Service, source: str, target: str, can_have: Ava
 
 def _impossible(service: Service, source: str, target: str, can_have: Available) -> list[str]:
     """Why no route can end there, whatever its stops."""
-    order = load_releases()
     reasons = []
-    if order.index(target) <= order.index(source):
-        reasons.append(f"{target} is not newer than {source}: no database goes back")
-    elif not service.exists_in(target):
+    if not service.exists_in(target):
         reasons.append(f"{service.name} does not exist before {service.since}")
     elif any(load_schemas().get(d).heads(target) is None for d in service.databases_in(target)):
         reasons.append(f"the catalogue does not know the schema of {service.name} in {target}")

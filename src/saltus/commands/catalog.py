@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from saltus.catalog.releases import load_releases
+from saltus.catalog.releases import Release, load_releases
 from saltus.catalog.routes import Route, find_route
 from saltus.catalog.schemas import load_schemas
-from saltus.catalog.services import Services, load_services
+from saltus.catalog.services import Service, Services, load_services
+from saltus.errors import OperatorError
 from saltus.toolbox.recipes import load_recipes
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -60,10 +61,28 @@ def show_release(name: str) -> Table:
                 load_recipes().packages.get(release.name, {}).get(service.name, ""),
                 "; ".join(f"{d} {' '.join(versions)}" for d, versions in heads.items()) or "unknown",
                 floor(service.name, release.name, services) or "unknown",
-                ", ".join(b.id for b in service.blockers if load_releases().get(b.at).name == release.name),
+                "; ".join(_asked_for(service, release)),
             )
         )
     return ("service", "first", "in the registry", "schema heads", "takes on from", "asks for"), rows
+
+
+def _asked_for(service: Service, release: Release) -> list[str]:
+    """Data migrations that must have run before, and, of nova, what is around it."""
+    found = [blocker.needs for blocker in service.blockers if blocker.at == release.name]
+    return found + [f"{what} {least}" for what, least in _surroundings(release).items()] * (service.name == "nova")
+
+
+def _surroundings(release: Release) -> dict[str, str]:
+    """{what: the least that nova of that release works with}"""
+    needs = release.compute
+    told = {
+        "computes of": needs.oldest_supported and f"{needs.oldest_supported} or later",
+        "libvirt": needs.libvirt,
+        "QEMU": needs.qemu,
+        "Python": " or ".join(release.python),
+    }
+    return {what: least for what, least in told.items() if least}
 
 
 def floor(service: str, release: str, services: Services) -> str | None:
@@ -86,6 +105,12 @@ def diff_releases(older: str, newer: str) -> Table:
     """What changes between two releases for whoever takes the databases along."""
     order, services = load_releases(), load_services()
     older, newer = order.get(older).name, order.get(newer).name
+    if not order.is_newer(newer, older):
+        raise OperatorError(
+            what=f"nothing changes from {older} to {newer}",
+            because=f"{newer} is not newer than {older}",
+            do=f"saltus catalog diff {newer} {older}" if newer != older else "name two releases: saltus catalog list",
+        )
     rows: list[tuple[str, ...]] = []
     for service in services.services:
         if not service.exists_in(newer):
@@ -105,6 +130,13 @@ def diff_releases(older: str, newer: str) -> Table:
                         f"{' '.join(before[database])} -> {' '.join(after[database])}",
                     )
                 )
+        if service.name == "nova":
+            was, asks = _surroundings(order.get(older)), _surroundings(order.get(newer))
+            rows += [
+                (service.name, f"asks for {what}", f"{was.get(what, 'any')} -> {least}")
+                for what, least in asks.items()
+                if was.get(what) != least
+            ]
         for blocker in service.blockers:
             if order.index(older) < order.index(blocker.at) <= order.index(newer):
                 rows.append((service.name, f"asked for by {blocker.at}", blocker.needs))

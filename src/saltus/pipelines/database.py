@@ -47,6 +47,7 @@ def rehearse_dumps(
                         id=f"toolboxes/{release}",
                         title=f"Manage tools of {release}: {', '.join(names)}",
                         action=BuildToolbox(release=release, services=names),
+                        lane=release,
                     )
                     for release, names in needed_releases(routes).items()
                 ),

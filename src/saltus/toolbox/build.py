@@ -10,13 +10,17 @@ from pathlib import Path
 
 from saltus.catalog.releases import load_releases
 from saltus.catalog.services import load_services
-from saltus.toolbox.python import find_python
+from saltus.machines.locks import held
+from saltus.toolbox.python import find_python, find_uv
 from saltus.toolbox.recipes import CannotBuild, Era, constraints, load_recipes
 from saltus.toolbox.shelf import Record, Shelf, Toolbox
 from saltus.toolbox.suites import Interpreter
 
 _VIRTUALENV = "virtualenv==20.15.1"  # the last whose environments run Python 2.7
 _SEEDS = ("--pip", "20.3.4", "--setuptools", "44.1.1", "--wheel", "0.37.1")
+
+_LONGEST_S = 3600
+"""How long another process may be at the same toolbox: those of Python 2.7 take minutes, on a busy host many."""
 
 Say = Callable[[str], None]
 
@@ -32,19 +36,28 @@ def build(
     """The toolbox of `release` with at least `services` (all that can be had when None), built where it lacks some.
 
     One environment for all where their pins agree, else one a service. Needs the registry; what it made needs nothing.
-    Safe to repeat: a build that was cut off is begun again. Raises CannotBuild.
+    Safe to repeat: a build that was cut off is begun again, and one that goes on elsewhere is waited for.
+    Raises CannotBuild.
     """
     say, given, recipes = say or (lambda text: None), dict(sources or {}), load_recipes()
     release = load_releases().get(release).name
     wanted = set(services) if services is not None else {*recipes.available(release), *given}
     here = shelf.find(release)
-    have = set(here.services) if here else set()
-    if here and wanted <= have and not given:
+    if here and wanted <= set(here.services) and not given:
         return here
-    wanted |= have
-    era = recipes.era(release)
-    requirements = {service: recipes.requirement(release, service, given) for service in sorted(wanted)}
-    python = find_python(era.python, unpacked=shelf.directory / "interpreters", say=say)
+    with held(shelf.directory / f"{release}.lock", purpose=f"build the toolbox of {release}", timeout_s=_LONGEST_S):
+        here = shelf.find(release)  # somebody else may have built it meanwhile
+        have = set(here.services) if here else set()
+        if wanted <= have and here and not given:
+            return here
+        return _build(shelf, release, wanted | have, given, say)
+
+
+def _build(shelf: Shelf, release: str, services: set[str], given: dict[str, Path], say: Say) -> Toolbox:
+    era = load_recipes().era(release)
+    requirements = {service: load_recipes().requirement(release, service, given) for service in sorted(services)}
+    unpacked = shelf.directory / "interpreters"
+    python = find_python(era.python, unpacked=unpacked, compiles=era.compiles, say=say)
     home = shelf.home(release)
     try:
         say(f"{release}: {', '.join(requirements)} on {python.path}")
@@ -104,7 +117,7 @@ def _make_with_pip(place: Path, era: Era, python: Interpreter, pins: Path, requi
 
 
 def _uv() -> str:
-    if found := shutil.which("uv"):
+    if found := find_uv():
         return found
     raise CannotBuild(
         what="uv was not found", because="toolboxes are built with it", do="pip install uv, or: pipx install uv"

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +14,21 @@ from saltus.toolbox.recipes import CannotBuild, load_recipes
 from saltus.toolbox.suites import Interpreter, Say, unpack
 
 
-def find_python(versions: tuple[str, ...], *, unpacked: Path, say: Say = lambda text: None) -> Interpreter:
+def find_python(
+    versions: tuple[str, ...], *, unpacked: Path, compiles: bool = False, say: Say = lambda text: None
+) -> Interpreter:
     """The interpreter of the first of `versions` (`3.11`, `2.7`) that is here, else one of a suite, below `unpacked`.
 
+    Where it `compiles`, one that is here must have its headers, and this host a compiler: those of a suite bring them.
     Raises CannotBuild.
     """
     for version in versions:
         for candidate in _candidates(version):
-            if _is(candidate, version):
+            if not _is(candidate, version):
+                continue
+            if not compiles or can_compile(candidate):
                 return Interpreter(candidate, {})
+            say(f"{candidate} cannot build parts in C: its headers or a compiler are missing")
     for version in versions:
         if version in load_recipes().suites:
             return unpack(version, unpacked, say=say)
@@ -32,6 +39,12 @@ def find_python(versions: tuple[str, ...], *, unpacked: Path, say: Say = lambda 
     )
 
 
+def find_uv() -> str | None:
+    """uv, from beside our own Python (it comes with Saltus) or from the path."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
 def _candidates(version: str) -> Iterator[Path]:
     roots = [os.environ.get("PYENV_ROOT"), "~/.pyenv", "/opt/pyenv"]
     for root in filter(None, roots):
@@ -40,12 +53,19 @@ def _candidates(version: str) -> Iterator[Path]:
             yield place / "bin" / f"python{version}"
     if found := shutil.which(f"python{version}"):
         yield Path(found)
-    if version != "2.7" and (uv := shutil.which("uv")):
+    if version != "2.7" and (uv := find_uv()):
         done = subprocess.run(
             [uv, "python", "find", "--no-python-downloads", version], capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
             yield Path(done.stdout.strip())
+
+
+def can_compile(python: Path) -> bool:
+    """Has it its headers, and has this host a compiler?"""
+    script = "import os, sysconfig; print(os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))"
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip() == "True" and shutil.which("gcc") is not None
 
 
 def _newest(place: Path) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ class Era(Range):
     first: tuple[str, ...] = ()
     """Installed before all others, because their set-ups import it."""
     with_: tuple[str, ...] = Field(default=(), alias="with")
+    compiles: bool = False
+    """Some of the pins have parts in C, and no wheels for these versions of Python."""
     build_with: tuple[str, ...] = ()
     """Constraints on what source packages are built with."""
 

@@ -14,9 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saltus.machines import sources
+from saltus.machines.locks import held
 from saltus.toolbox.recipes import CannotBuild, Suite, load_recipes
 
 Say = Callable[[str], None]
+
+_COMPILER = "cc"
+_COMPILER_SCRIPT = """#!/bin/sh
+# The compiler of this tree. Set-ups that say /usr/include mean the tree's: the host's headers are of another libc.
+for word do
+  shift
+  case $word in
+    -I/usr/include | -I/usr/include/* | -I/usr/local/include) word="-I{tree}${{word#-I}}" ;;
+    -L/usr/lib | -L/usr/lib/* | -L/usr/local/lib) word="-L{tree}${{word#-L}}" ;;
+  esac
+  set -- "$@" "$word"
+done
+exec {tree}/usr/bin/gcc --sysroot={tree} -B{tree}/usr/bin/ "$@"
+"""
 
 _LIBRARIES = "libraries"
 """Below the tree: links to all its libraries but those of libc, which must be the host's as long as it is newer."""
@@ -39,9 +54,9 @@ def unpack(version: str, directory: Path, *, say: Say = lambda text: None) -> In
             because=f"those that are known have {', '.join(load_recipes().suites)}",
             do=f"install Python {version} with pyenv or uv",
         )
-    tree = directory / f"python{version}-{suite.suite}"
+    tree = directory.absolute() / f"python{version}-{suite.suite}"
     found = Interpreter(tree / "usr" / "bin" / f"python{version}", _environment(tree, version))
-    if (tree / ".whole").exists():
+    if (tree / ".whole").exists() and (tree / _COMPILER).exists():
         return found
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
@@ -50,6 +65,16 @@ def unpack(version: str, directory: Path, *, say: Say = lambda text: None) -> In
                 because=f"this host has no {program}",
                 do=f"install Python {version} with pyenv or uv",
             )
+    with held(directory / f"python{version}.lock", purpose=f"unpack Python {version}"):
+        if not (tree / ".whole").exists():  # somebody else may have unpacked it meanwhile
+            _unpack(suite, version, tree, found.path, say)
+        compiler = tree / _COMPILER
+        compiler.write_text(_COMPILER_SCRIPT.format(tree=tree))
+        compiler.chmod(0o755)
+    return found
+
+
+def _unpack(suite: Suite, version: str, tree: Path, python: Path, say: Say) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     say(f"Python {version} from Debian {suite.suite}: fetching its packages")
@@ -60,10 +85,9 @@ def unpack(version: str, directory: Path, *, say: Say = lambda text: None) -> In
     _keep_links_inside(tree)
     of_libc = {name for package in packages if package.name.startswith("libc6") for name in _members(package)}
     _link_libraries(tree, of_libc)
-    _let_it_find_them(tree, found.path, version)
+    _let_it_find_them(tree, python, version)
     shutil.rmtree(tree / "apt")
     (tree / ".whole").touch()
-    return found
 
 
 def _fetch(suite: Suite, tree: Path) -> list[Path]:
@@ -149,8 +173,7 @@ def _starts(python: Path) -> bool:
 def _environment(tree: Path, version: str) -> dict[str, str]:
     """The compiler of the tree, with its headers; what it links finds the libraries of the tree again."""
     libraries = tree / _LIBRARIES
-    place = tree / "usr" / "bin"
-    compiler = f"{place / 'gcc'} --sysroot={tree} -B{place}/"
+    compiler = str(tree / _COMPILER)
     return {
         "CC": compiler,
         "LDSHARED": f"{compiler} -shared",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pymysql
 from pydantic import JsonValue
 
+from saltus.catalog.services import CONFIG
 from saltus.database.executor import CommandResult
 from saltus.database.judge import (
     SyncFailed,
@@ -21,7 +23,7 @@ from saltus.database.judge import (
     last_lines,
     last_revision,
 )
-from saltus.database.local import LocalTools, fill_names
+from saltus.database.local import CELL0_URL, CONFIG_FILE, LocalTools, fill_names
 from saltus.database.moving import take_over
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
@@ -109,7 +111,7 @@ class DatabaseManager:
         except SyncFailed as exc:
             raise self._with_versions(exc, before, server) from exc
         found = {database: server.read_versions(database) for database in _watched(action)}
-        judge_versions(found, action.expect, after=" ".join(argv), do=self._how_to_go_on())
+        judge_versions(found, action.expect, after=_spoken(argv), do=self._how_to_go_on())
         return Outcome(
             _summary(before, found, runs, moved or written),
             {
@@ -131,7 +133,7 @@ class DatabaseManager:
         self, action: ManageDatabases, command: Command, tools: LocalTools, context: StepContext
     ) -> tuple[int, CommandResult, int]:
         """Run it while its exit code asks for more; (runs, the last result, rows that it says it moved)."""
-        told = _Told(context, " ".join(command.argv[-3:]))
+        told = _Told(context, _spoken(command.argv))
         runs = still = 0
         while True:
             result = tools.run_watched(command, cancelled=lambda: context.cancelled, tick=told.tick)
@@ -150,7 +152,7 @@ class DatabaseManager:
             still = still + 1 if batch == 0 else 0
             if still >= _STUCK_AFTER and "map_instances" not in command.argv:
                 raise SyncFailed(
-                    what=f"{' '.join(command.argv)} asks for more, and moves nothing",
+                    what=f"{_spoken(command.argv)} asks for more, and moves nothing",
                     because=f"{still} runs in a row moved no row; the last lines:\n{last_lines(result.output)}",
                     do=self._how_to_go_on(),
                 )
@@ -182,6 +184,11 @@ class _Told:
         rate = self.moved / (time.monotonic() - self._began)
         rows = f", {self.moved} rows so far, {rate:.0f}/s" if self.moved else ""
         self._context.say(f"{self._command}: {seconds:.0f} s{rows}")
+
+
+def _spoken(argv: Sequence[str]) -> str:
+    """A command as it is told to people: without its configuration."""
+    return " ".join(word for word in argv if word not in (CONFIG, CONFIG_FILE, CELL0_URL))
 
 
 def _watched(action: ManageDatabases) -> tuple[str, ...]:

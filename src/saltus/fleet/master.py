@@ -95,7 +95,7 @@ class Master:
             accepted=len(list(accepted.iterdir())) if accepted.is_dir() else 0,
         )
 
-    def ensure_started(self, timeout_s: float = 60) -> None:
+    def ensure_started(self, timeout_s: float = 180) -> None:
         """Start it unless it runs with this very configuration; return when it answers.
 
         A running master of an older configuration is started anew: minions reconnect by themselves.

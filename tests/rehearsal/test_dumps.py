@@ -62,6 +62,20 @@ def test_another_server_that_starts_leaves_the_temporary_tables_alone(server, tm
     connection.close()
 
 
+def test_what_is_said_of_a_stopped_clone_opens_it(server):
+    server.create_database("found_again")
+    server.stop()
+    command, _, client = server.how_to_look.partition(" & then: ")
+    with subprocess.Popen(command.split(), stderr=subprocess.DEVNULL) as process:
+        try:
+            while not server.answers():
+                assert process.poll() is None
+            said = subprocess.run([*client.split(), "-e", "SHOW DATABASES"], capture_output=True, text=True, check=True)
+        finally:
+            process.terminate()
+    assert "found_again" in said.stdout.split()
+
+
 def test_pieces_that_load_side_by_side_lock_nothing(mitaka):
     """A table created meanwhile, with a foreign key to a locked one, is missing from the locks: error 1100, seen."""
     for piece in pieces(mitaka / "neutron.sql.gz"):

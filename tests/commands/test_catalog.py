@@ -33,6 +33,14 @@ def test_a_new_service_and_a_new_database_are_among_the_changes():
     assert ("nova", "new database", "nova_cell0") in rows
 
 
+def test_processes_and_endpoints_that_go_are_among_the_changes():
+    _, rows = diff_releases("rocky", "xena")
+    told = {(service, what): change for service, what, change in rows}
+    assert "nova-consoleauth and nova-placement-api are gone" in told["nova", "since train"]
+    assert "the endpoint volumev2" in told["cinder", "since xena"]
+    assert not any(what == "since pike" for _, what, _ in rows)
+
+
 @pytest.mark.parametrize("ask", [lambda: route("nova", "epoxy", "zed"), lambda: diff_releases("epoxy", "zed")])
 def test_a_way_back_is_refused_with_what_to_say_instead(ask):
     with pytest.raises(OperatorError, match="zed is not newer than epoxy") as refusal:

@@ -54,12 +54,14 @@ class PrivateMariaDB:
         config = self.home / "my.cnf"
         config.write_text(
             f"[mysqld]\nuser={user}\ndatadir={self.datadir}\nsocket={self.socket}\npid-file={self.home}/pid\n"
-            f"log-error={self.home}/error.log\nskip-networking\ninnodb_buffer_pool_size=64M\n"
+            f"log-error={self.home}/error.log\ntmpdir={self.home}/tmp\nskip-networking\ninnodb_buffer_pool_size=64M\n"
             "innodb_log_file_size=16M\ninnodb_flush_log_at_trx_commit=0\n"
         )
         self.home.chmod(0o755)
+        (self.home / "tmp").mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.home, user)
+            shutil.chown(self.home / "tmp", user)
         pid = self.home / "pid"
         install = ["mariadb-install-db", f"--defaults-file={config}", "--auth-root-authentication-method=normal"]
         subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)

@@ -11,7 +11,7 @@ import pytest
 
 from saltus.database.dumps import UnusableDump, look, pieces
 from saltus.database.load import load
-from saltus.database.private import find_program
+from saltus.database.private import PrivateServer, find_program
 
 pytestmark = pytest.mark.mariadb
 
@@ -47,6 +47,33 @@ def test_one_dump_with_all_databases_loads_every_row_that_one_client_loads(serve
         subprocess.run(client, input=dump.read(), check=True)
     assert {database: server.count_rows(database) for database in server.databases()} == in_parallel
     assert versions(server)["nova"] == ("ccb0fa1a2252",)
+
+
+def test_another_server_that_starts_leaves_the_temporary_tables_alone(server, tmp_path):
+    """It deletes all that it finds in its tmpdir, and mariadb-install-db died of it."""
+    connection = server.connect("mysql")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE kept (i int) ENGINE=Aria")
+        with PrivateServer(tmp_path / "other", buffer_pool_mb=16).running():
+            cursor.execute("INSERT INTO kept VALUES (1)")
+        cursor.execute("SELECT i FROM kept")
+        assert cursor.fetchall() == ((1,),)
+        cursor.execute("DROP TEMPORARY TABLE kept")
+    connection.close()
+
+
+def test_what_is_said_of_a_stopped_clone_opens_it(server):
+    server.create_database("found_again")
+    server.stop()
+    command, _, client = server.how_to_look.partition(" & then: ")
+    with subprocess.Popen(command.split(), stderr=subprocess.DEVNULL) as process:
+        try:
+            while not server.answers():
+                assert process.poll() is None
+            said = subprocess.run([*client.split(), "-e", "SHOW DATABASES"], capture_output=True, text=True, check=True)
+        finally:
+            process.terminate()
+    assert "found_again" in said.stdout.split()
 
 
 def test_pieces_that_load_side_by_side_lock_nothing(mitaka):
@@ -94,8 +121,6 @@ def test_a_mydumper_directory(server, mitaka, tmp_path):
 
 
 def test_a_physical_backup_is_copied_prepared_and_started(server, mitaka, tmp_path):
-    from saltus.database.private import PrivateServer
-
     load(look(mitaka), server)
     backup = tmp_path / "backup"
     subprocess.run(

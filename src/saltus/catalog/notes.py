@@ -58,6 +58,13 @@ def notes_between(source: str, target: str, services: Collection[str]) -> tuple[
     return tuple(sorted(chosen, key=lambda note: (order.index(note.release), note.service)))
 
 
+def written_between(source: str, target: str) -> tuple[Note, ...]:
+    """Those of `data/notes.yaml` behind `source` up to `target`, oldest first."""
+    order = load_releases()
+    passed = [note for note in _written() if order.index(source) < order.index(note.release) <= order.index(target)]
+    return tuple(sorted(passed, key=lambda note: order.index(note.release)))
+
+
 @functools.cache
 def _written() -> tuple[Note, ...]:
     text = resources.files("saltus.catalog").joinpath("data/notes.yaml").read_text(encoding="utf-8")

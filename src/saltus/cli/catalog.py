@@ -159,6 +159,7 @@ class Rehearse(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands import rehearsal
+        from saltus.database.private import PrivateServer
         from saltus.database.running import RunningServer
         from saltus.report.rehearsal import render_rehearsal
         from saltus.runner.progress import TerminalProgress
@@ -185,6 +186,9 @@ class Rehearse(Command):
         print(text, end="")
         if done.state.status != "done" and parsed_args.format == "text":
             print(f"next: put right what is said above, then: {' '.join(sys.argv)}")
+        elif parsed_args.keep and parsed_args.format == "text":
+            print(f"next: {PrivateServer(done.directory / 'mariadb').how_to_look}")
+            print(f"and when you have seen enough: rm -r {done.directory}")
         return _EXIT.get(done.state.status, FAILED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saltus.catalog.notes import written_between
 from saltus.catalog.releases import Release, load_releases
 from saltus.catalog.routes import Route, find_route
 from saltus.catalog.schemas import load_schemas
@@ -144,4 +145,9 @@ def diff_releases(older: str, newer: str) -> Table:
             begins = fault.since is not None and order.index(older) < order.index(fault.since) <= order.index(newer)
             if begins:
                 rows.append((service.name, "known fault", f"{fault.says}; cure: {fault.cure}"))
+        for note in written_between(older, newer):
+            if note.service == service.name:
+                rows.append(
+                    (service.name, f"since {note.release}", f"{note.says}{f' ({note.done})' * bool(note.done)}")
+                )
     return ("service", "what", "change"), rows

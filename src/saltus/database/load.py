@@ -87,7 +87,7 @@ def _start_without_grants(server: PrivateServer) -> None:
     process = subprocess.run(
         [
             find_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={server.data}", "--bootstrap",
-            f"--user={getpass.getuser()}", "--skip-networking",
+            f"--user={getpass.getuser()}", "--skip-networking", server.own_tmpdir(),
         ],
         input="FLUSH PRIVILEGES;\nCREATE OR REPLACE USER root@localhost IDENTIFIED BY '';\n"
         "GRANT ALL ON *.* TO root@localhost WITH GRANT OPTION;\n",

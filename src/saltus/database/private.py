@@ -79,6 +79,20 @@ class PrivateServer:
         name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"saltus-{os.getuid()}-{name}.s"
 
+    def own_tmpdir(self) -> str:
+        """A server that starts deletes the temporary tables that it finds: in a shared directory, those of others."""
+        place = self.directory / "tmp"
+        place.mkdir(parents=True, exist_ok=True)
+        return f"--tmpdir={place}"
+
+    @property
+    def how_to_look(self) -> str:
+        """What a person types to look into it once it is stopped."""
+        return (
+            f"{find_program('mariadbd', 'mysqld')} --no-defaults --user={getpass.getuser()} --skip-networking"
+            f" --datadir={self.data} --socket={self.socket} & then: mariadb -u root -S {self.socket}"
+        )
+
     def create(self) -> None:
         """An empty server; nothing to do when it exists. Only whoever may enter the directory can reach it."""
         if (self.data / "mysql").is_dir():
@@ -89,11 +103,12 @@ class PrivateServer:
         done = subprocess.run(
             [
                 install, "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
-                "--skip-test-db", f"--user={getpass.getuser()}", "--skip-name-resolve",
+                "--skip-test-db", f"--user={getpass.getuser()}", "--skip-name-resolve", self.own_tmpdir(),
             ],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
+            shutil.rmtree(self.data, ignore_errors=True)  # half of one would be taken for a whole one next time
             raise NoMariaDB(
                 what=f"no empty MariaDB could be made in {self.data}",
                 because=(done.stderr or done.stdout).strip()[-600:],
@@ -111,7 +126,7 @@ class PrivateServer:
                     find_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={self.data}",
                     f"--socket={self.socket}", "--skip-networking", f"--pid-file={self.directory / 'pid'}",
                     f"--user={getpass.getuser()}", f"--innodb-buffer-pool-size={self._buffer_pool_mb}M",
-                    *_FAST, *_AS_BEFORE,
+                    self.own_tmpdir(), *_FAST, *_AS_BEFORE,
                 ],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip

@@ -81,6 +81,10 @@ def spell_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+_PACE_AFTER = 3
+"""So many steps must have ended before their pace says how long the others take."""
+
+
 class _Running:
     """A step on the screen."""
 
@@ -117,10 +121,13 @@ class TerminalProgress:
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._shown = 0
+        self._steps = self._over = self._ended = 0
+        self._busy_s, self._busy_since = 0.0, 0.0
         threading.Thread(target=self._tick, daemon=True, name="progress").start()
 
     def run_begins(self, run: str, plan: Plan, done: int, steps: int) -> None:
         self._width = max((len(stage.id) for stage in plan.stages), default=0)
+        self._steps, self._over = steps, done
         already = f", {done} of them done" if done else ""
         self.note(f"{run}: {plan.name} of {plan.cloud}, {plan.source} to {plan.target}, {steps} steps{already}")
 
@@ -129,6 +136,8 @@ class TerminalProgress:
 
     def step_begins(self, stage: Stage, step: Step, last_s: float | None) -> None:
         with self._lock:
+            if not self._running:
+                self._busy_since = time.monotonic()
             self._running[step.id] = _Running(stage, step, last_s)
             self._draw()
 
@@ -142,6 +151,9 @@ class TerminalProgress:
         last = f" (last time {spell_seconds(last_s)})" if last_s is not None else ""
         with self._lock:
             self._running.pop(step.id, None)
+            self._over, self._ended = self._over + 1, self._ended + 1
+            if not self._running:
+                self._busy_s += time.monotonic() - self._busy_since
             said = f": {summary}" if summary else ""
             self._print(stage.id, f"{step.title}{said}  {spell_seconds(seconds)}{last}")
 
@@ -186,7 +198,7 @@ class TerminalProgress:
                     due = self._quiet_s if running.told == running.began else 30
                     if now - running.told >= due:
                         running.told = now
-                        self._print(running.stage.id, running.line())
+                        self._print(running.stage.id, self._how_far() + running.line())
 
     def _draw(self) -> None:
         if not self._live or self._closed.is_set():
@@ -195,10 +207,21 @@ class TerminalProgress:
         if self._running:
             oldest, *others = self._running.values()
             more = f"  (and {len(others)} more)" if others else ""
-            line = (oldest.line() + more)[: shutil.get_terminal_size().columns - 1]
+            line = (self._how_far() + oldest.line() + more)[: shutil.get_terminal_size().columns - 1]
             self._out.write(line)
             self._out.flush()
             self._shown = len(line)
+
+    def _how_far(self) -> str:
+        """`12 of 52, about 3 min 10 s left: `, by the pace so far; waiting for people does not count."""
+        if not self._steps:
+            return ""
+        left = ""
+        if self._ended >= _PACE_AFTER:
+            busy_s = self._busy_s + time.monotonic() - self._busy_since
+            left_s = busy_s / self._ended * max(self._steps - self._over, 0)
+            left = f", about {spell_seconds(left_s)} left"
+        return f"{self._over} of {self._steps}{left}: "
 
     def _erase(self) -> None:
         if self._live and self._shown:

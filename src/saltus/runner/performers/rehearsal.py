@@ -159,8 +159,8 @@ class DatabaseManager:
 
     def _how_to_go_on(self) -> str:
         return (
-            f"the clone is left as it is: mariadb -u root -S {self.clone.server.socket};"
-            f" logs in {self.clone.workspace}; put it right there and say saltus rehearse again: it goes on from here"
+            f"the clone is left as it is, its logs in {self.clone.workspace}; put it right there, then say saltus"
+            f" rehearse again: it goes on from here. To look into it: {self.clone.server.how_to_look}"
         )
 
     @staticmethod
@@ -290,8 +290,8 @@ class RowChecker:
                 because="; ".join(
                     f"{count} rows for which this does not hold: {holds}" for holds, count in wrong.items()
                 ),
-                do=f"look into the clone: mariadb -u root -S {self.clone.server.socket}; on the cloud itself the"
-                " online data migrations of its release may not have been finished",
+                do="on the cloud itself the online data migrations of its release may not have been finished; look into"
+                f" the clone: {self.clone.server.how_to_look}",
             )
         warnings: list[JsonValue] = [
             f"{action.service}: {count} rows for which this does not hold: {holds}" for holds, count in doubtful.items()

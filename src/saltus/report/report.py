@@ -59,7 +59,10 @@ class Outage(_Data):
     what: What
     started: datetime
     seconds: float | None
+    """None while it lasts."""
     step: str | None
+    at_least: bool = False
+    """Nobody looked any more when it ended: it lasted as long as somebody did, or longer."""
 
 
 class SchemaMove(_Data):

@@ -6,17 +6,17 @@ After a deliberate change of words: SALTUS_REWRITE=1 pytest, and read the differ
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from planning import make_plan
-from saltus.commands.reporting import make_report
+from saltus.commands.reporting import make_report, outages_of
 from saltus.commands.settings import Settings
 from saltus.commands.workplace import Workplace
-from saltus.journal.events import OutageSeen, StepStarted, WatchSummary
+from saltus.journal.events import Event, OutageSeen, Paused, RunFinished, RunResumed, StepStarted, WatchSummary
 from saltus.plan import Plan
 from saltus.report.report import Report
 from saltus.report.text import render
@@ -142,3 +142,27 @@ def test_a_rollback_says_what_became_of_the_way_back(workplace: Workplace) -> No
     report = make_report(workplace, walk(workplace, plan_of("rollback-after-success")))
     assert report.status == "done"
     assert report.way_back == "saltus plan control starts again"
+
+
+def test_an_outage_that_its_watcher_did_not_see_the_end_of_lasted_at_least_so_long() -> None:
+    start = datetime(2026, 11, 25, 13, tzinfo=UTC)
+
+    def at(seconds: int) -> dict[str, Any]:
+        return {"at": start + timedelta(seconds=seconds), "by": "ann"}
+
+    def away(target: str, since: int, until: int | None = None) -> OutageSeen:
+        ended = start + timedelta(seconds=until) if until else None
+        begun = start + timedelta(seconds=since)
+        return OutageSeen(**at(until or since), target=target, what="write", started=begun, ended=ended, lost=1)
+
+    resumed = {"runner": "r", "host": "h", "pid": 1, "saltus": "0"}
+    events: list[Event] = [
+        away("nova", 10), Paused(**at(30), reason="ctrl-C"),
+        away("heat", 20, 33),  # its end was written down behind the run's
+        RunResumed(**at(100), **resumed), away("glance", 110), StepStarted(**at(120), step="a/b", attempt=1),
+        RunResumed(**at(300), **resumed), away("cinder", 310),
+    ]  # fmt: skip
+    found = {outage.target: (outage.seconds, outage.at_least) for outage in outages_of(events)}
+    assert found == {"nova": (20, True), "heat": (13, False), "glance": (10, True), "cinder": (None, False)}
+    over = outages_of([*events, RunFinished(**at(400), status="done")])
+    assert [outage.seconds for outage in over if outage.target == "cinder"] == [90]

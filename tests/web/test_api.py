@@ -68,11 +68,12 @@ HOP = {"older": "zed", "newer": "epoxy", "service": "nova"}
 
 def test_every_address_of_the_description_answers_and_as_it_says(of, journal: Journal, waiting: str) -> None:  # type: ignore[no-untyped-def]
     eve, described = of("eve"), describe_api()
+    errand = of("ann").post("/api/v1/errands/toolbox-check", json={}).json()["errand"]
     fingerprint = journal.find_run(waiting).fingerprint
     assert json.loads(eve.get("/api/v1/openapi.json").text) == described
     for path, operations in described["paths"].items():
         if "get" in operations:
-            named = path.format(run=waiting, plan=fingerprint, release="epoxy")
+            named = path.format(run=waiting, plan=fingerprint, release="epoxy", errand=errand)
             required = [p["name"] for p in operations["get"]["parameters"] if p["in"] == "query" and p["required"]]
             answer = eve.get(named, params={name: HOP[name] for name in required})
             assert answer.status_code == 200, path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from saltus.catalog.notes import notes_between
 from saltus.commands.differences import differences
@@ -17,6 +19,9 @@ from saltus.journal.events import (
     GateApproved,
     GateRejected,
     OutageSeen,
+    Paused,
+    RunFinished,
+    RunResumed,
     StepFailed,
     WatchFailed,
     WatchSummary,
@@ -92,17 +97,33 @@ def report_of(journal: Journal, run: str, *, last_s: Mapping[str, float] | None 
 def outages_of(events: Sequence[Event]) -> tuple[Outage, ...]:
     """Each once, as it was last written down, in the order in which they began."""
     known = {(e.target, e.what, e.started): e for e in events if isinstance(e, OutageSeen)}
-    return tuple(sorted(map(_outage, known.values()), key=lambda outage: outage.started))
+    ends = _ends_of_watching(events)
+    return tuple(sorted((_outage(event, ends) for event in known.values()), key=lambda outage: outage.started))
 
 
-def _outage(event: OutageSeen) -> Outage:
+def _ends_of_watching(events: Sequence[Event]) -> list[datetime]:
+    """When a runner stopped, and the watcher with it; of one that was killed, when it last wrote something down."""
+    ends = []
+    for before, event in itertools.pairwise(events):
+        if isinstance(event, RunFinished | Paused):
+            ends.append(event.at)
+        elif isinstance(event, RunResumed):
+            ends.append(before.at)
+    return ends
+
+
+def _outage(event: OutageSeen, ends: Sequence[datetime]) -> Outage:
+    """Of one that had not ended when its watcher stopped, nobody knows how long it lasted: the next began anew."""
+    unseen = None if event.ended else next((at for at in ends if at > event.started), None)
+    ended = event.ended or unseen
     return Outage(
         target=event.target,
         what=event.what,
         started=event.started,
-        seconds=(event.ended - event.started).total_seconds() if event.ended else None,
+        seconds=(ended - event.started).total_seconds() if ended else None,
         step=event.step,
         lost=event.lost,
+        at_least=unseen is not None,
     )
 
 

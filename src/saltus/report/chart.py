@@ -221,7 +221,8 @@ def _row(row: Watched, outages: Sequence[Outage], axis: _Axis, y: int) -> list[s
     for outage in outages:
         begun, end = axis.x(outage.started), axis.x(_end(outage) or axis.ended)
         where = f" in {outage.step}" if outage.step else ""
-        title = f"{row.target} {row.what}: {seconds_text(outage.seconds)} from {outage.started:%H:%M:%S} UTC{where}"
+        lasted = f"{'at least ' if outage.at_least else ''}{seconds_text(outage.seconds)}"
+        title = f"{row.target} {row.what}: {lasted} from {outage.started:%H:%M:%S} UTC{where}"
         parts.append(
             f'<rect class="outage is-{row.what}" x="{begun}" y="{y + 5}" width="{max(2.0, end - begun):.1f}"'
             f' height="{_ROW - 10}" rx="3"><title>{escape(title)}</title></rect>'

@@ -59,10 +59,13 @@ class Outage(_Data):
     what: What
     started: datetime
     seconds: float | None
+    """None while it lasts."""
     step: str | None
     """In which it began; None between steps."""
     lost: int = 0
     """Questions without a good answer; of pings, the packets lost."""
+    at_least: bool = False
+    """Nobody looked any more when it ended: it lasted as long as somebody did, or longer."""
 
 
 class SchemaMove(_Data):

@@ -61,7 +61,7 @@ def test_a_plan_is_made_shown_and_run_in_the_page(page: Page, journal: Journal) 
 
 
 def until_it_waits(journal: Journal, run: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 150
     while journal.state(run).status != "waiting":
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -10,7 +10,7 @@ LAB_STATE ?= /var/cache/saltus-tests/state
 
 FAST := not root and not salt and not mariadb and not postgresql and not toolbox and not lab and not browser
 
-.PHONY: help install lock demo demo-rollback docs check test test-fast test-upgrade test-lab test-hops clean
+.PHONY: help install lock demo demo-rollback docs check test test-fast test-upgrade test-lab test-crash test-hops clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,9 +53,10 @@ test: install  ## Everything but the data plane: three quarters of an hour on tw
 	nice -n 19 $(VENV)/bin/python tests/toolboxes_ahead.py & builder=$$!; trap "kill $$builder 2>/dev/null" EXIT; \
 	  $(MAKE) test-fast && \
 	  $(VENV)/bin/pytest -q -m 'not ($(FAST)) and not lab and not long' && \
+	  $(MAKE) test-upgrade && \
 	  $(VENV)/bin/pytest -q -m long
-	$(MAKE) test-upgrade
 	@echo "left out: the data plane on a real cloud, an hour: make test-lab"
+	@echo "left out: the same upgrade with its runner killed at every position, hours: make test-crash"
 
 test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real cloud, beside your own lab's state
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_upgrade.py; code=$$?; \
@@ -63,6 +64,10 @@ test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real c
 
 test-lab: test-upgrade  ## And the computes behind it: package differences, a sample, all, their way back
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_computes.py
+
+test-crash: install  ## An upgrade of a real cloud and its way back, the runner killed at every journal position: hours
+	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_crash.py; code=$$?; \
+	  SALTUS_STATE=$(LAB_STATE) $(SALTUS) lab down --destroy; exit $$code
 
 test-hops: install  ## Rehearsals over many releases with real tools, alone
 	tests/prepare

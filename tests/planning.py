@@ -91,4 +91,6 @@ def make_plan(case: Path, cloud: Cloud | None = None) -> Plan:
     if kind == "rollback":
         return plans.plan_rollback(cloud, facts, catalog(), discard_writes=request.get("discard_writes", False))
     assert kind == "accept", f"{case.name} asks for {kind}"
-    return plans.plan_accept(cloud, facts, catalog())
+    # `begun`: the case whose accept was given up half-way.
+    begun = make_plan(case.parent / request["begun"]) if "begun" in request else None
+    return plans.plan_accept(cloud, facts, catalog(), begun=begun)

@@ -195,3 +195,25 @@ def test_a_half_done_accept_is_gone_on_with_by_saying_accept_again(
     assert effects[-2:] == ["accept/destroy-prx01-a", "accept/forget"]
     assert main(say) == 1
     assert "error: the upgrade cannot be accepted" in capsys.readouterr().err
+
+
+def test_an_accept_that_was_aborted_half_way_is_planned_again_for_what_is_left(
+    fake: FakeWorkplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = facts_of(PLANS / "accept-after-success")
+    (tmp_path / "facts.json").write_text(facts.model_dump_json())
+    monkeypatch.setattr("saltus.commands.workplace.Workplace", FakeWorkplace)
+    say = ["--state", str(tmp_path), "accept", "--approve-as", "ann"]
+    monkeypatch.setenv("FAKE_FAILS", "accept/destroy-prx01-a")
+    assert main(say) == 1
+    monkeypatch.delenv("FAKE_FAILS")
+    _, given_up = upgrades.abort(fake, fake.journal, latest_run(fake), ANN)
+    assert given_up.way_back
+    assert "saltus accept removes the rest" in given_up.way_back.says
+    capsys.readouterr()
+    assert main(say) == 0
+    assert "Give up the way back to zed?" in capsys.readouterr().err
+    machines = fake.gather().machines
+    assert not {"ctl01-a", "prx01-a"} & set(machines)
+    assert {"ctl01-b", "prx01-b"} <= set(machines)
+    assert (tmp_path / "effects").read_text().split()[-1] == "accept/forget"

@@ -68,7 +68,7 @@ def events(journal: Journal, run: str, kind: type) -> list[Event]:
     return [event for _, event in journal.read(run) if isinstance(event, kind)]
 
 
-def until(holds: Callable[[], object], seconds: float = 15.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come about"

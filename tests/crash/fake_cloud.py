@@ -175,8 +175,8 @@ class Process:
         return self._process.pid
 
     def wait(self) -> Life:
-        self._process.join(60)
+        self._process.join(240)
         if self._process.exitcode == -signal.SIGKILL:
             return Life(None, None)
         assert self._process.exitcode == 0, f"the runner ended with {self._process.exitcode}"
-        return Life(*self._told.get(timeout=10))
+        return Life(*self._told.get(timeout=60))

@@ -78,17 +78,18 @@ def test_many_writers_lose_nothing_and_number_without_gaps(journal: Journal) -> 
 def test_a_lease_is_held_by_one_ends_by_its_time_and_cannot_be_used_after(journal: Journal) -> None:
     run = journal.create_run(reference_plan(), by="ann")
     take = journal.leases.take
-    take(run, runner="one", host="ctl", pid=1, by="ann", ttl_s=0.6)
+    take(run, runner="one", host="ctl", pid=1, by="ann", ttl_s=60)
     with pytest.raises(LeaseHeld, match="process 1 on ctl, started by ann, holds its lease"):
-        take(run, runner="two", host="ctl", pid=1, by="bob", ttl_s=0.6)
-    journal.leases.renew(run, "one", ttl_s=0.6)
+        take(run, runner="two", host="ctl", pid=1, by="bob", ttl_s=60)
+    journal.leases.renew(run, "one", ttl_s=60)
     holder = journal.leases.holder(run)
     assert holder
     assert (holder.runner, holder.by) == ("one", "ann")
-    time.sleep(0.7)
+    journal.leases.renew(run, "one", ttl_s=0.1)
+    time.sleep(0.2)
     assert journal.leases.holder(run) is None
     journal.append(run, started(), runner="one")  # nobody has taken over: what was done may still be written down
-    take(run, runner="two", host="ctl", pid=1, by="bob", ttl_s=5)
+    take(run, runner="two", host="ctl", pid=1, by="bob", ttl_s=60)
     with pytest.raises(LeaseLost, match="another runner took over"):
         journal.append(run, started(), runner="one")
     with pytest.raises(LeaseLost):

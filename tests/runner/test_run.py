@@ -65,13 +65,13 @@ def test_a_failure_lets_the_running_step_of_the_other_lane_finish_and_begins_not
     def slow(context: StepContext) -> None:
         if context.step.id == "build/b1":
             running.set()
-            failed.wait(10)
+            failed.wait(60)
             time.sleep(0.3)
 
     class Failing(FakePerformer):
         def perform(self, action: object, context: StepContext):  # type: ignore[no-untyped-def]
             if context.step.id == "build/a1":
-                running.wait(10)
+                running.wait(60)
                 failed.set()
             return super().perform(action, context)
 
@@ -216,10 +216,11 @@ def test_a_gate_without_an_answer_expires_and_nothing_was_touched(journal: Journ
 
 def test_two_runners_never_walk_one_run(journal: Journal) -> None:
     run = journal.create_run(plan(stage("build", step("build/a"))), by="ann")
-    journal.leases.take(run, runner="other", host="ctl", pid=7, by="bob", ttl_s=1)
+    journal.leases.take(run, runner="other", host="ctl", pid=7, by="bob", ttl_s=60)
     with pytest.raises(LeaseHeld, match="process 7 on ctl, started by bob"):
         runner(journal, FakePerformer()).run(run)
-    time.sleep(1.1)
+    journal.leases.renew(run, "other", ttl_s=0.1)
+    time.sleep(0.2)
     assert runner(journal, FakePerformer()).run(run).status == "done"
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -308,40 +307,48 @@ def test_the_log_is_in_words_and_the_record_is_whole(journal: Journal) -> None:
 # -- ctrl-C, in a process of its own
 
 SCRIPT = """
-import sys, time
+import pathlib, sys, time
 sys.path.insert(0, sys.argv[1])
 from plans import plan, stage, step
 from saltus.journal.store import Journal
 from saltus.runner.gates import AutoApprover
 from saltus.runner.performers.fake import EveryKind, FakePerformer
+from saltus.runner.progress import SilentProgress
 from saltus.runner.run import Runner
+class Heard(SilentProgress):
+    def note(self, text):
+        print("noted", text, flush=True)
 journal = Journal(sys.argv[2])
 LANES = (step("build/a", "a"), step("build/b", "b"), step("build/c"))
 steps = LANES if sys.argv[3] == "lanes" else (step("build/a"), step("build/c"))
 run = journal.create_run(plan(stage("build", *steps)), by="ann")
 def do(context):
     print("running", flush=True)
-    time.sleep(float(sys.argv[4]))
-print(Runner(journal, EveryKind(FakePerformer(do=do)), AutoApprover("x"), by="ann").run(run).status, flush=True)
+    while not pathlib.Path(sys.argv[4]).exists():
+        time.sleep(0.05)
+performers = EveryKind(FakePerformer(do=do))
+print(Runner(journal, performers, AutoApprover("x"), progress=Heard(), by="ann").run(run).status, flush=True)
 """
 
 
 @pytest.mark.parametrize("shape", ["one", "lanes"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_once_pauses_after_the_running_step_twice_stops_at_once(tmp_path: Path, shape: str, times: int) -> None:
-    url, lasts_s = f"sqlite:///{tmp_path}/journal.db", 1.5 if times == 1 else 60
-    argv = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), url, shape, str(lasts_s)]
+    """A step lasts until the file `over` is there: for ever, where ctrl-C is to end it."""
+    url, over = f"sqlite:///{tmp_path}/journal.db", tmp_path / "over"
+    argv = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), url, shape, str(over)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for _ in range(2 if shape == "lanes" else 1):
             assert process.stdout.readline() == "running\n"
-        began = time.monotonic()
-        for _ in range(times):
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stdout.readline().startswith("noted pausing when the running step is done")
+        if times == 1:
+            over.touch()
+        else:
             os.kill(process.pid, signal.SIGINT)
-            time.sleep(0.3)
         assert process.stdout.read().split()[-1] == "paused"
-        assert process.wait(10) == 0
-    assert time.monotonic() - began < 15
+        assert process.wait(60) == 0
     journal = Journal(url)
     (record,) = journal.runs()
     state = journal.state(record.id)

@@ -30,10 +30,10 @@ qemu = subprocess.Popen(
     stdin=subprocess.DEVNULL, stdout=open("console", "wb"), stderr=subprocess.STDOUT)
 try:
     assert answers("10.94.0.9", within_s=90) is not None, open("console").read()[-2000:]
-    deadline, console = time.monotonic() + 10, None
+    deadline, console = time.monotonic() + 60, None
     while console is None and time.monotonic() < deadline:
         console = re.search(r"saltus-guest boot_id=(\\S+) address=10.94.0.9/24", open("console").read())
-    assert boot_id("10.94.0.9", within_s=10) == console[1]
+    assert boot_id("10.94.0.9", within_s=60) == console[1]
 finally:
     qemu.kill()
     qemu.wait()

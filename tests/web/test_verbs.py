@@ -114,7 +114,7 @@ def test_a_plan_of_computes_that_cannot_be_is_refused_at_the_page(
 
 
 def until_it_waits(journal: Journal, run: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 150
     while journal.state(run).status != "waiting":
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,21 +62,29 @@ def plan_rollback(workplace: Workplace, *, discard_writes: bool) -> Plan:
 
 
 def plan_accept(workplace: Workplace) -> Plan:
-    """The end of the way back."""
-    return saved(workplace, lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog))
+    """The end of the way back; of what is left of it, where an accept was given up half-way."""
+    given_up = next((state.plan for _, state in _begun_accepts(workplace) if state.status == "aborted"), None)
+    return saved(
+        workplace,
+        lambda: plans.plan_accept(workplace.cloud, workplace.gather(), workplace.catalog, begun=given_up),
+    )
 
 
 def unfinished_accept(workplace: Workplace) -> str | None:
-    """The accept of this cloud that was begun and is not over: of what it has removed no new plan can be made."""
+    """The accept of this cloud that was begun and is not over."""
+    return next((run for run, state in _begun_accepts(workplace) if not state.is_over), None)
+
+
+def _begun_accepts(workplace: Workplace) -> Iterator[tuple[str, RunState]]:
+    """Accepts of this cloud that did something, newest first."""
     for record in reversed(workplace.journal.runs()):
         if record.name == "accept" and record.cloud == workplace.cloud.name:
             try:
                 state = workplace.journal.state(record.id)
             except NotReadable:
                 continue
-            if not state.is_over and any(step.attempt for step in state.steps.values()):
-                return record.id
-    return None
+            if any(step.attempt for step in state.steps.values()):
+                yield record.id, state
 
 
 def saved(workplace: Workplace, make: Callable[[], Plan]) -> Plan:

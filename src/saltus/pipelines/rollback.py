@@ -199,7 +199,7 @@ def accept(scene: Scene) -> Stage:
         id="accept",
         title=f"Give up the way back to {scene.source}",
         impact=Impact.NONE,
-        way_back="none: the old machines and the frozen databases are gone",
+        way_back="none: what is removed is gone; saltus accept removes the rest",
         steps=(
             *(
                 Step(

@@ -182,9 +182,13 @@ def plan_way_back(cloud: Cloud, facts: Facts, catalog: Catalog, *, of: Plan, beg
     )
 
 
-def plan_accept(cloud: Cloud, facts: Facts, catalog: Catalog) -> Plan:
-    """Give the way back up: the old machines and the frozen backup. Raises Refused."""
-    scene = _way_back(cloud, facts, catalog, "the upgrade cannot be accepted", accepting=True)
+def plan_accept(cloud: Cloud, facts: Facts, catalog: Catalog, *, begun: Plan | None = None) -> Plan:
+    """Give the way back up: the old machines and the frozen backup. Raises Refused.
+
+    `begun` is an accept that was given up half-way: what machines that are gone cannot say any more, it does.
+    """
+    scene = _rest_of_accept(cloud, facts, catalog, begun) if begun else None
+    scene = scene or _way_back(cloud, facts, catalog, "the upgrade cannot be accepted", accepting=True)
     question = f"Give up the way back to {scene.source}? Its machines and the frozen databases are removed for good."
     return _plan("accept", scene, (rollback.ask(question), rollback.accept(scene)))
 
@@ -238,6 +242,26 @@ def _way_back(cloud: Cloud, facts: Facts, catalog: Catalog, what: str, *, accept
     assert b is not None
     source, target = (b, a) if old == "b" else (a, b)
     return _scene(cloud, facts, catalog, source, target, old)
+
+
+def _rest_of_accept(cloud: Cloud, facts: Facts, catalog: Catalog, begun: Plan) -> Scene | None:
+    """The scene of an accept that has removed old control nodes already, and not yet the backup, which goes last.
+
+    None where that is not what is found. Raises Refused where it is, and yet the new release has not all that it needs.
+    """
+    serving = serving_slot(cloud, facts)
+    if serving is None or _release_of_slot(cloud, facts, serving) != begun.target or FROZEN not in facts.backups:
+        return None
+    if _release_of_slot(cloud, facts, other(serving)) is not None:
+        return None
+    reasons = [*refusals.of_shape(cloud), *refusals.of_facts(cloud, facts)]
+    reasons += refusals.of_schemas(cloud, facts, begun.target, catalog.services)
+    refusals.refuse(
+        "the rest of the accept cannot be planned",
+        reasons,
+        "the frozen backup is kept meanwhile; mend what is named, then: saltus accept",
+    )
+    return _scene(cloud, facts, catalog, begun.source, begun.target, other(serving))
 
 
 def _is_untouched(cloud: Cloud, facts: Facts, catalog: Catalog, source: str | None) -> bool:

@@ -129,6 +129,7 @@ class Cloner:
             target=action.to,
             own_address=address,
             say=context.say,
+            on_job=lambda job: context.note({"jid": job.jid}),
         )
         return Outcome(
             f"{len(action.databases)} databases, {done.bytes_carried / 1e6:.1f} MB packed; {done.turned} addresses"

@@ -65,6 +65,7 @@ from saltus.runner.performers import (
     services,
     verify,
 )
+from saltus.runner.performers.at_rest import at_rest
 from saltus.runner.performers.ground import Ground
 
 
@@ -117,4 +118,7 @@ def performers(ground: Ground) -> Performers:
         WaitFor: computes.Waiter(ground),
         SeedTenant: instances.TenantSeeder(ground),
     }
-    return {action.model_fields["kind"].default: performer for action, performer in by_action.items()}  # type: ignore[attr-defined]
+    return {
+        action.model_fields["kind"].default: at_rest(performer, ground.fleet)  # type: ignore[attr-defined]
+        for action, performer in by_action.items()
+    }

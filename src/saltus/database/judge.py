@@ -25,7 +25,7 @@ _LAST_LINES = 40
 
 
 _IGNORED = re.compile(r"^Exception ignored in: .*\n(?:Traceback .*\n(?:[ \t]+.*\n)*.*\n?)?", re.MULTILINE)
-"""What Python itself tells and passes over: eventlet's locks say so in every fork on Python 3.9, before they know it."""
+"""What Python itself tells and passes over: eventlet's locks say so in every fork, until they know Python 3.9."""
 
 
 class SyncFailed(OperatorError):

@@ -16,6 +16,17 @@ def test_an_error_printed_with_exit_code_0_is_a_failure():
         judge_command(result(0, said), (0,), do="-")
 
 
+def test_what_python_says_that_it_ignores_is_no_failure_and_hides_none():
+    ignored = (
+        "Exception ignored in: <function _after_fork at 0x7f>\nTraceback (most recent call last):\n"
+        '  File "threading.py", line 1490, in _after_fork\n    thread._reset_internal_locks(True)\n'
+        "AttributeError: 'Semaphore' object has no attribute '_at_fork_reinit'\n"
+    )
+    judge_command(result(0, ignored + "INFO migrate.versioning.api [-] 134 -> 135... \n"), (0,), do="-")
+    with pytest.raises(SyncFailed, match="Traceback"):
+        judge_command(result(0, ignored + "Traceback (most recent call last):\n  ...\nKeyError: 1\n"), (0,), do="-")
+
+
 def test_a_data_migration_that_failed_is_a_failure_whatever_the_exit_code():
     said = "Error attempting to run <function migrate_flavors at 0x7f>\n"
     with pytest.raises(SyncFailed, match="migrate_flavors"):

@@ -24,13 +24,17 @@ _REVISION = re.compile(
 _LAST_LINES = 40
 
 
+_IGNORED = re.compile(r"^Exception ignored in: .*\n(?:Traceback .*\n(?:[ \t]+.*\n)*.*\n?)?", re.MULTILINE)
+"""What Python itself tells and passes over: eventlet's locks say so in every fork, until they know Python 3.9."""
+
+
 class SyncFailed(OperatorError):
     """A manage command did not do its work; the database stands where it stopped."""
 
 
 def printed_error(output: str) -> str | None:
     """The first line of the output that is an error whatever the exit code says; None when there is none."""
-    found = _PRINTED_ERROR.search(output)
+    found = _PRINTED_ERROR.search(_IGNORED.sub("", output))
     return found.group(0).strip() if found else None
 
 

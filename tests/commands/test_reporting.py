@@ -18,6 +18,7 @@ from saltus.commands.settings import Settings
 from saltus.commands.workplace import Workplace
 from saltus.journal.events import Event, OutageSeen, Paused, RunFinished, RunResumed, StepStarted, WatchSummary
 from saltus.plan import Plan
+from saltus.report.chart import outage_charts
 from saltus.report.report import Report
 from saltus.report.text import render
 from saltus.runner.clock import FakeClock
@@ -166,3 +167,19 @@ def test_an_outage_that_its_watcher_did_not_see_the_end_of_lasted_at_least_so_lo
     assert found == {"nova": (20, True), "heat": (13, False), "glance": (10, True), "cinder": (None, False)}
     over = outages_of([*events, RunFinished(**at(400), status="done")])
     assert [outage.seconds for outage in over if outage.target == "cinder"] == [90]
+
+
+def test_a_short_window_in_a_long_run_has_a_chart_of_its_own(workplace: Workplace) -> None:
+    run = walk(workplace, plan_of("control-zed-to-epoxy"))
+    watch(workplace, run, "real-upgrade/stop-ctl01")
+    report = make_report(workplace, run)
+    assert outage_charts(report).count("<svg") == 1, "the outages are all there is"
+    (window,) = report.outages
+    early = window.model_copy(update={"started": window.started - timedelta(hours=3), "step": None})
+    charts = outage_charts(report.model_copy(update={"outages": (early, window)}))
+    assert charts.count("<svg") == 2
+    first, whole = charts.split("<h3>The whole run</h3>")
+    assert first.startswith("<h3>real-upgrade</h3>")
+    assert first.count('class="outage is-write"') == 1, "the one of the window alone"
+    assert whole.count('class="outage is-write"') == 2
+    assert ">41.0 s</text>" in first

@@ -1,15 +1,18 @@
 """Pictures of every page, on the fake cloud: `python tests/web/pictures.py DIRECTORY [PAGE ...]`.
 
-At 1440 and 390 pixels, light and dark: NAME-WIDTH-SCHEME.png. `pictures.py docs/images docs` makes those of docs/.
+At 1440 and 390 pixels, light and dark: NAME-WIDTH-SCHEME.png. `pictures.py docs/images docs` makes those of docs/, and
+`pictures.py docs/images real STATE RUN` those of a real run, from a copy of the state's journal.
 """
 
 from __future__ import annotations
 
 import itertools
+import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,7 @@ def scenes(journal: Journal) -> dict[str, str]:
         "fleet": f"/runs/{fleet}/fleet",
         "plans": "/plans",
         "plan": f"/plans/{journal.find_run(done).fingerprint}",
+        "tools": "/tools",
         "accounts": "/accounts",
         "catalogue": "/catalog?older=zed&newer=epoxy",
         "model": "/model",
@@ -68,11 +72,33 @@ def _pace(context: StepContext) -> float:
 OF_THE_DOCS = (
     ("page-gate", "gate", 1440, 1000, "light"),
     ("page-gate-phone", "gate", 390, 844, "dark"),
-    ("page-evidence", "evidence", 1440, 1000, "light"),
-    ("page-outages", "outages", 1440, 860, "light"),
     ("page-fleet", "fleet", 1440, 900, "dark"),
 )
 """(file, scene, width, height, scheme): what docs/ shows, as much of it as a window does."""
+OF_A_REAL_RUN = (
+    ("page-evidence", "evidence", 1440, 920, "light"),
+    ("page-outages", "outages", 1440, 1000, "light"),
+)
+
+
+def real(directory: str, state: str, run: str) -> None:
+    """Of a run that a lab has finished. The journal is copied, so that the lab is not disturbed."""
+    with tempfile.TemporaryDirectory() as place, browser() as chromium:
+        here = Path(place)
+        live = f"file:{state}/journal.db?mode=ro"
+        with closing(sqlite3.connect(live, uri=True)) as source, closing(sqlite3.connect(here / "journal.db")) as copy:
+            source.backup(copy)
+        shutil.copy(Path(state) / "journal.key", here / "journal.key")
+        journal = Journal(f"sqlite:///{here}/journal.db", signer=Signer.from_file(here / "journal.key"))
+        journal.accounts.create("bob", "approver", by="root")
+        journal.accounts.set_password("bob", PASSWORD)
+        server = Server(here)
+        for file, scene, *window in OF_A_REAL_RUN:
+            with _tab(chromium, server, *window) as tab:
+                _open(tab, f"{server.url}/runs/{run}/{scene}")
+                tab.screenshot(path=Path(directory) / f"{file}.png")
+        server.stop(at_once=True)
+        journal.close()
 
 
 def main(directory: str, *wanted: str) -> None:
@@ -117,12 +143,13 @@ def _open(tab: Any, address: str) -> None:
     if address.endswith("/fleet"):
         tab.locator('[data-node="cmp0663"]').click()
     if address.endswith("/evidence"):
-        for summary in ("5 packages", "/etc/nova/nova.conf"):
-            tab.locator("summary", has_text=summary).first.click()
-        tab.locator("h2", has_text="Packages and configuration").scroll_into_view_if_needed()
+        tab.locator("summary", has_text="/etc/nova/nova.conf").first.click()
         tab.evaluate("scrollTo(0, document.querySelectorAll('section')[3].offsetTop - 16)")
     tab.wait_for_timeout(900)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[2:3] == ["real"]:
+        real(sys.argv[1], *sys.argv[3:])
+    else:
+        main(*sys.argv[1:])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
+from saltus.plan import Impact
 from saltus.report.report import Outage, Report, StageLine, StepLine, Watched
 from saltus.report.text import forecast_text, seconds_text
 
@@ -27,6 +28,18 @@ class _Axis:
     zero: datetime
     """What the ticks count from: the first question that got no answer."""
 
+    @property
+    def span(self) -> timedelta:
+        return self.ended - self.begun
+
+    def shows(self, outage: Outage) -> bool:
+        return outage.started < self.ended and (_end(outage) or self.ended) > self.begun
+
+    def seconds_of(self, outage: Outage) -> float:
+        """How much of it lies in the picture."""
+        begun, ended = max(outage.started, self.begun), min(_end(outage) or self.ended, self.ended)
+        return max(0.0, (ended - begun).total_seconds())
+
     def x(self, at: datetime) -> float:
         share = (at - self.begun) / (self.ended - self.begun)
         return round(_LEFT + _PLOT * min(1.0, max(0.0, share)), 1)
@@ -40,12 +53,24 @@ class _Axis:
             yield self.x(self.zero + timedelta(seconds=number * each_s)), _tick_text(number * each_s)
 
 
-def outage_chart(report: Report, *, now: datetime | None = None) -> str:
+def outage_charts(report: Report, *, now: datetime | None = None) -> str:
+    """The chart of the whole run; before it one of the stage that users were to notice, where that is a small part."""
+    whole = _axis(report, now) if report.started else None
+    stage = _noticed(report)
+    window = _axis_of(report, stage, now) if stage else None
+    if stage is None or whole is None or window is None or whole.span < 3 * window.span:
+        return outage_chart(report, now=now)
+    parts = (f"<h3>{escape(stage.id)}</h3>", outage_chart(report, now=now, axis=window), "<h3>The whole run</h3>")
+    return "".join((*parts, outage_chart(report, now=now)))
+
+
+def outage_chart(report: Report, *, now: datetime | None = None, axis: _Axis | None = None) -> str:
     """The chart as one `<svg>`; empty when nothing was watched. `now` ends what is not over yet."""
     rows = watched_rows(report)
     if not rows or report.started is None:
         return ""
-    axis = _axis(report, now)
+    whole = axis is None
+    axis = axis or _axis(report, now)
     lines = _pack(_steps_within(report, axis), axis)
     expected = _forecasts(report, axis)
     under = 26 + _STEP * len(lines)
@@ -62,8 +87,9 @@ def outage_chart(report: Report, *, now: datetime | None = None) -> str:
     if expected:
         parts += [f'<text class="label" x="0" y="{under + 12}">forecast</text>', *_expected_bars(expected, axis, under)]
     for number, row in enumerate(rows):
-        parts += _row(row, [o for o in report.outages if (o.target, o.what) == (row.target, row.what)], axis,
-                      top + _ROW * number)  # fmt: skip
+        mine = [o for o in report.outages if (o.target, o.what) == (row.target, row.what) and axis.shows(o)]
+        seen = row if whole else row.model_copy(update={"outage_s": sum(axis.seconds_of(o) for o in mine)})
+        parts += _row(seen, mine, axis, top + _ROW * number)
     return "".join([*parts, "</svg>"])
 
 
@@ -76,13 +102,21 @@ def describe(report: Report) -> str:
     told = []
     if report.not_watched:
         told.append(f"Not watched{' in all of the run' if report.is_watched else ''}: {report.not_watched}.")
-    away = sorted({f"{outage.target} ({outage.what})" for outage in report.outages if outage.seconds is None})
+    away: dict[str, list[str]] = {}
+    for outage in sorted(report.outages, key=lambda outage: (outage.target, outage.what)):
+        if outage.seconds is None and outage.what not in away.setdefault(outage.target, []):
+            away[outage.target].append(outage.what)
+    away = {target: kinds for target, kinds in away.items() if kinds}
     if away:
-        told.append(f"Not back yet: {', '.join(away)}.")
+        names = (name if kinds == ["read", "write"] else f"{name} ({kinds[0]})" for name, kinds in away.items())
+        told.append(f"Not back yet: {', '.join(names)}.")
     if longest is not None:
         of = f"{longest.target} ({longest.what})"
         told.append(f"The longest API outage is {seconds_text(longest.longest_s)}, of {of}." if longest.longest_s
                     else "No API had an outage." if not away else "")  # fmt: skip
+    stage = _noticed(report)
+    if stage and stage.outage_s and longest is not None and stage.outage_s < longest.longest_s:
+        told.append(f"In {stage.id} the longest is {seconds_text(stage.outage_s)}.")
     if pings:
         lost = sum(row.lost for row in pings)
         told.append(f"Instances lost {lost} of {sum(row.asked for row in pings)} pings.")
@@ -110,6 +144,27 @@ def _axis(report: Report, now: datetime | None) -> _Axis:
     last = max((_end(outage) or ended) for outage in report.outages)
     margin = max(timedelta(seconds=4), (last - first) * 0.12)
     return _Axis(first - margin, max(last, first) + margin, first)
+
+
+def _noticed(report: Report) -> StageLine | None:
+    """The stage that the plan says users notice and that has begun; of several the one with the longest outage."""
+    begun = [s for s in report.stages if s.impact != Impact.NONE and any(step.started for step in s.steps)]
+    return max(begun, key=lambda stage: stage.outage_s or 0.0, default=None)
+
+
+def _axis_of(report: Report, stage: StageLine, now: datetime | None) -> _Axis | None:
+    """The stage with a margin, and with what began in it to its end; None when nobody was away then."""
+    begun = min(step.started for step in stage.steps if step.started)
+    spans = [(s.started, s.started + timedelta(seconds=s.seconds)) for s in stage.steps if s.started and s.seconds]
+    is_over = all(step.seconds is not None or step.status == "skipped" for step in stage.steps)
+    ended = max((end for _, end in spans), default=begun) if is_over or now is None else now
+    ids = {step.id for step in stage.steps}
+    mine = [outage for outage in report.outages if outage.step in ids]
+    if not mine:
+        return None
+    ended = max([ended, *(end for outage in mine if (end := _end(outage)))])
+    margin = max(timedelta(seconds=4), (ended - begun) * 0.06)
+    return _Axis(begun - margin, ended + margin, min(outage.started for outage in mine))
 
 
 def _end(outage: Outage) -> datetime | None:

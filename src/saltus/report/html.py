@@ -13,7 +13,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from saltus.report.chart import describe, outage_chart, watched_rows
+from saltus.report.chart import describe, outage_charts, watched_rows
 from saltus.report.report import Differences, Report, SchemaMove
 from saltus.report.text import count_text, forecast_text, outage_text, seconds_text
 
@@ -23,7 +23,7 @@ def render_html(report: Report, *, now: datetime | None = None) -> str:
     return _environment().get_template("report.html.j2").render(
         report=report,
         style=Markup(page_style()),
-        chart=Markup(outage_chart(report, now=now)),
+        chart=Markup(outage_charts(report, now=now)),
         watched=watched_rows(report),
         told=describe(report),
     )  # fmt: skip

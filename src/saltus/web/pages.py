@@ -18,7 +18,7 @@ from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import NotFound
 from saltus.plan import Stage, Step
-from saltus.report.chart import describe, outage_chart, watched_rows
+from saltus.report.chart import describe, outage_charts, watched_rows
 from saltus.report.html import render_html, style_hash
 from saltus.report.text import render as render_text
 from saltus.web.access import Asking, site_of, who_asks
@@ -131,7 +131,7 @@ def _on(machine: str, step: StepView, state: RunState) -> StepView:
 def outages(request: Request) -> Response:
     asking, site, name = _named(request)
     seq, report = site.states.now(name).seq, site.report(name)
-    chart = Markup(outage_chart(report, now=site.clock.now()))
+    chart = Markup(outage_charts(report, now=site.clock.now()))
     return render(
         request, "outages.html.j2", asking=asking, report=report, chart=chart, told=describe(report),
         rows=watched_rows(report), seq=seq,

@@ -21,7 +21,7 @@ from starlette.responses import StreamingResponse
 from saltus.errors import OperatorError
 from saltus.journal.events import Event
 from saltus.plan import Stage
-from saltus.report.chart import describe, outage_chart, watched_rows
+from saltus.report.chart import describe, outage_charts, watched_rows
 from saltus.web.access import Asking, site_of, who_asks
 from saltus.web.fleet import FleetView
 from saltus.web.rendering import fragment, key
@@ -152,7 +152,7 @@ class _OutageDesk:
         report = self._site.report(self._run)
         self._is_away = any(outage.seconds is None for outage in report.outages) and report.seconds is None
         self._drawn_at, self._is_due = time.monotonic(), False
-        chart = Markup(outage_chart(report, now=self._site.clock.now()))
+        chart = Markup(outage_charts(report, now=self._site.clock.now()))
         html = fragment("outage-parts.html.j2", "outages", report, chart, describe(report), watched_rows(report))
         return _message(self._seq, "parts", {"outages": html})
 

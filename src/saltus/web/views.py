@@ -306,7 +306,7 @@ class RunView:
         return ahead.stage.id if ahead else self._state.plan.stages[-1].id
 
     def _forecast(self, stage: Stage) -> float | None:
-        """How long the stage took last time: lanes side by side, the longest of them counts."""
+        """How long the stage is expected to take: lanes side by side, the longest of them counts."""
         return of_stage(stage, self._expected)
 
 

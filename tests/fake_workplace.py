@@ -60,7 +60,9 @@ class FileWorker:
                     machines[name] = machines[name].model_copy(update={"holds_vip": holds})
             case DbSync() if action.database_server != action.machine:
                 schemas |= action.heads
-        path.write_text(facts.model_copy(update={"machines": machines, "schemas": schemas}).model_dump_json())
+        whole = path.with_suffix(".new")  # a process that is killed here leaves the facts as they were
+        whole.write_text(facts.model_copy(update={"machines": machines, "schemas": schemas}).model_dump_json())
+        whole.replace(path)
 
 
 class FakeWorkplace(Workplace):

@@ -23,6 +23,8 @@ from starlette.testclient import TestClient
 
 from saltus.cli.app import main
 from saltus.cli.command import print_error
+from saltus.commands import runs
+from saltus.commands.journals import open_journal
 from saltus.commands.settings import Settings
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
@@ -30,10 +32,10 @@ from saltus.journal import redactor as redactors
 from saltus.journal.events import OutageSeen
 from saltus.plan import Gate, Impact, Plan, Stage, Step
 from saltus.plan.actions import StartMachine
-from saltus.runner.gates import AutoApprover
+from saltus.runner.gates import AutoApprover, JournalAsker
 from saltus.runner.notifications import Notifier, read_channels
 from saltus.runner.performer import Outcome, StepContext, Verdict
-from saltus.runner.performers.fake import EveryKind
+from saltus.runner.performers.fake import EveryKind, FakePerformer
 from saltus.runner.progress import TerminalProgress
 from saltus.runner.run import Runner
 from saltus.web.app import make_app
@@ -242,3 +244,48 @@ def test_a_traceback_at_the_end_of_a_command_has_none_either(settings: Settings)
     assert done.returncode == 1
     assert re.search(r"RuntimeError: \[hidden\] was refused by mysql://nova:\[hidden\]@10\.0\.0\.1/", done.stderr)
     assert found_in(done.stdout + done.stderr) == []
+
+
+@pytest.mark.parametrize("verb", ["pause", "skip", "abort", "reject"])
+def test_a_secret_of_the_cloud_that_is_typed_for_the_record_is_not_in_it(settings: Settings, verb: str) -> None:
+    run = begin(settings)
+    if verb == "reject":
+        journal = open_journal(settings)
+        Runner(journal, EveryKind(FakePerformer()), JournalAsker(waits=False), by="ann").run(run)
+        journal.close()
+    word = "--comment" if verb == "reject" else "--because"
+    said = [word, f"it was {PLANTED['store']}, then {PLANTED['url']}, see {PLANTED['parameter']}"]
+    step = ["spill/work"] if verb == "skip" else []
+    assert main([*options(settings), verb, run, *step, *said]) == 0
+    journal = open_journal(settings)
+    assert "it was [hidden], then [hidden], see [hidden]" in str([event for _, event in journal.read(run)])
+    if verb == "reject":
+        assert [line.signature for line in runs.audit(journal, run) if line.signature] == ["holds"]
+    journal.close()
+    for path in settings.state.glob("journal.db*"):
+        assert not [value for value in NEEDLES if value.encode() in path.read_bytes()], path
+
+
+def test_where_no_model_can_be_read_a_run_is_steered_all_the_same_and_the_operator_told(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = begin(settings)
+    (settings.model / "nodes" / "cmp01.yml").write_text("classes: [")
+    assert main([*options(settings), "pause", run, "--because", "to look: password=open-sesame-1"]) == 0
+    told = capsys.readouterr().err
+    assert "note: the secrets of the cloud cannot be read here (" in told
+    journal = open_journal(settings)
+    assert journal.state(run).pause_requested == "to look: password=[hidden]"
+    journal.close()
+
+
+def begin(settings: Settings) -> str:
+    """A run that nobody walks."""
+    journal = open_journal(settings)
+    run = journal.create_run(PLAN, by="ann")
+    journal.close()
+    return run
+
+
+def options(settings: Settings) -> list[str]:
+    return ["--state", str(settings.state), "--model", str(settings.model)]

@@ -24,10 +24,11 @@ class _RunMixin:
         parser.add_argument("run", help="the id of the run, or its beginning")
         return parser
 
-    def journal(self) -> Any:
-        from saltus.commands.journals import open_journal
+    def journal(self, typed: str = "") -> Any:
+        """`typed` is what the verb writes into it in a person's own words."""
+        from saltus.commands.typed import open_journal_for
 
-        return open_journal(self.settings)
+        return open_journal_for(typed, self.settings, lambda text: print(f"note: {text}", file=sys.stderr))
 
 
 class Runs(Lister):
@@ -164,7 +165,7 @@ class _Answer(_RunMixin, Command):
         from saltus.commands import runs
         from saltus.commands.identity import who_acts
 
-        journal = self.journal()
+        journal = self.journal(parsed_args.comment)
         verb = runs.approve if self.approve else runs.reject
         answer = verb(journal, parsed_args.run, who_acts(journal), gate=parsed_args.gate, comment=parsed_args.comment)
         status = runs.show_status(journal, parsed_args.run)
@@ -201,7 +202,7 @@ class Pause(_RunMixin, Command):
         from saltus.commands import runs
         from saltus.commands.identity import who_acts
 
-        journal = self.journal()
+        journal = self.journal(parsed_args.because)
         run = runs.pause(journal, parsed_args.run, who_acts(journal), reason=parsed_args.because)
         print(f"{run} pauses when its running step is done\nnext: saltus run {run}")
         return DONE
@@ -224,7 +225,7 @@ class Resume(_RunMixin, Command):
         from saltus.commands import runs
         from saltus.commands.identity import who_acts
 
-        journal = self.journal()
+        journal = self.journal(parsed_args.because)
         if parsed_args.accept_drift:
             run = runs.accept_drift(journal, parsed_args.run, who_acts(journal), comment=parsed_args.because)
             print(f"{run} takes the cloud as it was found\nnext: saltus run {run}")
@@ -251,7 +252,7 @@ class Abort(_RunMixin, Command):
         from saltus.commands.identity import who_acts
         from saltus.commands.workplace import Workplace
 
-        journal = self.journal()
+        journal = self.journal(parsed_args.because)
         who = who_acts(journal)
         run, state = upgrades.abort(Workplace(self.settings), journal, parsed_args.run, who, reason=parsed_args.because)
         if not state.is_over:
@@ -304,7 +305,7 @@ class Skip(_RunMixin, Command):
         from saltus.commands import runs
         from saltus.commands.identity import who_acts
 
-        journal = self.journal()
+        journal = self.journal(parsed_args.because)
         run = runs.skip(journal, parsed_args.run, who_acts(journal), step=parsed_args.step, because=parsed_args.because)
         print(f"{parsed_args.step} is skipped\nnext: saltus run {run}")
         return DONE

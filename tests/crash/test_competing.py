@@ -112,10 +112,10 @@ def finished_twice(journal: Journal, run: str) -> list[str]:
 def test_a_lease_of_another_host_ends_by_its_time_and_not_before(server: str, tmp_path: Path) -> None:
     directory = tmp_path / "hosts"
     journal, run = begun(server, directory)
-    first = Process(server, directory, run, last=40, slow_s=0.02, ttl_s=2, insists="elsewhere")
+    first = Process(server, directory, run, last=40, slow_s=0.02, ttl_s=8, insists="elsewhere")
     while not journal.leases.holder(run):
         time.sleep(0.005)
-    follower = Process(server, directory, run, ttl_s=2, insists="elsewhere")
+    follower = Process(server, directory, run, ttl_s=8, insists="elsewhere")
     until = None
     while first.is_alive:
         if (lease := journal.leases.holder(run)) and lease.pid == first.pid:

@@ -108,6 +108,8 @@ def test_another_page_sees_that_it_lives_and_a_viewer_begins_none(settings: Sett
     name = errands.build_toolbox(ANN, "epoxy", []).id
     other = Errands(settings, journal)
     assert other.find(name).status == "running"
+    while "begun" not in other.output(name):
+        time.sleep(0.05)
     other.stop(ANN, name)
     assert until_over(errands, name).status == "stopped"
 

@@ -172,7 +172,7 @@ class Errands:
         with (place / "output").open("ab") as output, (place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # its process keeps it, and whoever cannot have it knows that it lives
             process = subprocess.Popen(
-                # Who started the page in the background had SIGINT ignored for it, and a shell could not take that back.
+                # A page that was started in the background has SIGINT ignored, and a shell cannot take that back.
                 ["env", "--default-signal=INT", "/bin/sh", "-c", _KEPT_EXIT, "sh", str(place / "exit"), *argv],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True,
                 pass_fds=(lock.fileno(),),

@@ -164,6 +164,9 @@ class Writer:
             answer = self._caller.call(method, path, (200, 201, 202, 204, 409), made.body)
             if answer and answer.is_good:
                 self._id = self._id_of(answer)
+            elif answer and not made.answer:
+                # It may be there although its answer never came, and keystone says 400 of a tag that is: first remove it.
+                self._id = ""
         elif made.update:
             answer = self._caller.call("PUT", made.path, (200,), made.update, id=self._id)
             if answer and answer.status == 404:

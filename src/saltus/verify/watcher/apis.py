@@ -165,7 +165,7 @@ class Writer:
             if answer and answer.is_good:
                 self._id = self._id_of(answer)
             elif answer and not made.answer:
-                # It may be there although its answer never came, and keystone says 400 of a tag that is: first remove it.
+                # It may be there although no answer came, and keystone says 400 of a tag that is: first remove it.
                 self._id = ""
         elif made.update:
             answer = self._caller.call("PUT", made.path, (200,), made.update, id=self._id)

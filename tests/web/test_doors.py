@@ -180,7 +180,7 @@ def test_no_action_at_all_is_done_for_a_form_of_another_site(page: Page, waiting
     fingerprint = page.site.journal.find_run(waiting).fingerprint
     fields = {"kind": "accept", "name": "mallory", "role": "approver", "password": PASSWORD, "step": "a/b"}
     for action in ACTIONS:
-        path = "/api/v1" + action.path.format(run=waiting, plan=fingerprint, name="eve", token="0")
+        path = "/api/v1" + action.path.format(run=waiting, plan=fingerprint, errand="none-1", name="eve", token="0")
         forged = (
             client.post(path, data=fields),
             client.post(path, json=fields),

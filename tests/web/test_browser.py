@@ -99,7 +99,7 @@ def test_a_run_is_planned_started_watched_approved_and_finished(tab_of, server: 
     tab = tab_of("bob")
     tab.goto(f"{server.url}/plans")
     tab.get_by_label("To the release").first.select_option("epoxy")
-    tab.get_by_label("Gates expire after").fill("2h")
+    tab.get_by_label("Gates expire after").first.fill("2h")
     tab.get_by_role("button", name="Plan control").click()
     expect(tab.locator("pre.plan")).to_contain_text("real-upgrade: Move the control plane to epoxy")
     tab.get_by_role("button", name="Run it").click()

@@ -45,7 +45,7 @@ check: install  ## Lint and types
 docs: install  ## Write the generated pages of docs/
 	$(VENV)/bin/python docs/generate.py
 
-test-fast: install check  ## The tests that need neither root nor services: about two minutes
+test-fast: install check  ## The tests that need neither root nor services: five minutes
 	$(VENV)/bin/pytest -q -m '$(FAST)'
 
 test: install  ## Everything but the data plane: three quarters of an hour on two cores when images must be built

@@ -99,7 +99,9 @@ def test_computes_are_planned_in_the_page_as_at_the_command_line(journal: Journa
         ({"kind": "compute", "test": "0"}, "test"),
         ({"kind": "compute", "nodes": "cmp0001"}, "it takes no nodes"),
         ({"kind": "compute-rollback", "nodes": "cmp0001"}, "has nothing to return to"),
-        ({"kind": "compute-rollback", "nodes": " , "}, "no compute is named"),
+        ({"kind": "gateway-rollback", "nodes": " , "}, "no node is named"),
+        ({"kind": "gateway"}, "'I@neutron:gateway' matches no minion"),
+        ({"kind": "compute-rollback", "nodes": " , "}, "no node is named"),
         ({"kind": "control", "batch": "3"}, "it takes no batch"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import TypeVar
 
 from saltus.commands import computes, upgrades
 from saltus.commands.durations import duration
@@ -14,8 +15,15 @@ from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.plan import Plan
 from saltus.planner.computes import ComputeRequest
+from saltus.planner.gateways import GatewayRequest
+from saltus.planner.rolling import RollingRequest
 
 EVERY_COMPUTE = "I@nova:compute"
+EVERY_GATEWAY = "I@neutron:gateway"
+ROLLING = ("to", "target", "limit", "exclude", "test", "sample", "batch", "max_failures", "pause", "window", "expires")
+"""What the plans of the data plane take."""
+
+Request = TypeVar("Request", bound=RollingRequest)
 
 
 @dataclass(frozen=True)
@@ -71,13 +79,23 @@ KINDS: dict[str, Kind] = {
     ),
     "compute": Kind(
         "Move computes to the control plane's release: packages compared, a sample, then the others in batches",
-        ("to", "target", "limit", "exclude", "test", "sample", "batch", "max_failures", "pause", "window", "expires"),
+        ROLLING,
         lambda place, wish: _compute(place, wish),
     ),
     "compute-rollback": Kind(
         "Return computes to what was kept on them before their upgrade",
         ("nodes",),
         lambda place, wish: computes.plan_compute_rollback(place, _names(wish.nodes)),
+    ),
+    "gateway": Kind(
+        "Move gateways to the control plane's release: what they carry is moved off before, and back after",
+        ROLLING,
+        lambda place, wish: _gateway(place, wish),
+    ),
+    "gateway-rollback": Kind(
+        "Return gateways to what was kept on them before their upgrade",
+        ("nodes",),
+        lambda place, wish: computes.plan_gateway_rollback(place, _names(wish.nodes)),
     ),
     "accept": Kind(
         "Keep the new release for good: the way back is given up",
@@ -106,20 +124,36 @@ def make_plan(workplace: Workplace, who: Person, request: PlanRequest) -> Plan:
 
 
 def _compute(workplace: Workplace, wish: PlanRequest) -> Plan:
-    request = ComputeRequest(
+    return computes.plan_compute(
+        workplace,
+        _rolling(ComputeRequest, workplace, wish),
+        target=wish.target or EVERY_COMPUTE,
+        limit=wish.limit or None,
+        exclude=wish.exclude or None,
+    )
+
+
+def _gateway(workplace: Workplace, wish: PlanRequest) -> Plan:
+    return computes.plan_gateway(
+        workplace,
+        _rolling(GatewayRequest, workplace, wish),
+        target=wish.target or EVERY_GATEWAY,
+        limit=wish.limit or None,
+        exclude=wish.exclude or None,
+    )
+
+
+def _rolling(of: type[Request], workplace: Workplace, wish: PlanRequest) -> Request:
+    return of(
         target=wish.to or workplace.cloud.release,
         nodes=(),
         test=wish.test,
         sample=wish.sample,
-        batch=wish.batch or ComputeRequest.batch,
+        batch=wish.batch or of.batch,
         max_failures=wish.max_failures,
         pause=duration(wish.pause) if wish.pause else timedelta(),
         window=wish.window or None,
-        expiry=duration(wish.expires) if wish.expires else ComputeRequest.expiry,
-    )
-    target = wish.target or EVERY_COMPUTE
-    return computes.plan_compute(
-        workplace, request, target=target, limit=wish.limit or None, exclude=wish.exclude or None
+        expiry=duration(wish.expires) if wish.expires else of.expiry,
     )
 
 
@@ -127,6 +161,6 @@ def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(text.replace(",", " ").split()))
     if not names:
         raise OperatorError(
-            what="no compute is named", because="the way back is planned for nodes by their names", do="say cmp01 cmp02"
+            what="no node is named", because="the way back is planned for nodes by their names", do="say cmp01 cmp02"
         )
     return names

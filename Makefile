@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	test -x $(VENV)/bin/python || python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q uv
 	$(VENV)/bin/uv pip sync -q --python $(VENV)/bin/python --require-hashes requirements.lock
-	$(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --no-deps -e . uv
+	$(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --no-deps -e .
 	@touch $@
 
 lock:  ## Take the newest versions that pyproject.toml allows into requirements.lock

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
@@ -23,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from lab import typed
 from saltus.commands.settings import Settings, shipped
 from saltus.commands.workplace import Workplace
 from saltus.fleet.port import values
@@ -31,7 +31,6 @@ from saltus.verify.connection import connect
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
 
-SALTUS = Path(sys.executable).parent / "saltus"
 MODEL = shipped("lab") / "clouds" / "computes"
 REAL, PRETENDED = ("cmp01", "cmp02"), ("cmp03", "cmp04")
 DEMO = "10.82.0.11"
@@ -47,13 +46,10 @@ def _state() -> Path:
 
 
 def saltus(*words: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does; its progress goes to this test's own stderr."""
-    argv = [str(SALTUS), "--model", str(MODEL), "--state", str(_state()), *words]
-    environment = {name: value for name, value in os.environ.items() if name != "SALTUS_JOURNAL"}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
-    sys.stderr.write(done.stderr)
-    assert done.returncode == exit_code, f"saltus {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+    """Typed for this story's own cloud."""
+    state = _state()
+    journal = f"sqlite:///{state / 'journal.db'}"
+    return typed.saltus("--model", str(MODEL), "--state", str(state), "--journal", journal, *words, exit_code=exit_code)
 
 
 @pytest.fixture(scope="module")

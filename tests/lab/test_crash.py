@@ -16,13 +16,12 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from saltus.commands.settings import Settings
+from lab.typed import planned, saltus
 from saltus.commands.workplace import Workplace
 from saltus.fleet.port import values
 from saltus.journal.fold import RunState
@@ -32,42 +31,13 @@ from saltus.verify import instances
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(4 * 3600)]
 
-SALTUS = Path(sys.executable).parent / "saltus"
 KILLED = Path(__file__).parent / "killed.py"
 NEW = ("ctl01-b", "prx01-b")
-
-
-def saltus(*words: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does; its progress goes to this test's own stderr."""
-    done = subprocess.run([str(SALTUS), *words], capture_output=True, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    assert done.returncode == exit_code, f"saltus {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-@pytest.fixture(scope="module")
-def workplace() -> Iterator[Workplace]:
-    if os.geteuid() != 0:
-        pytest.skip("machines need root")
-    place = Workplace(Settings.from_options(state=None, model=None, journal=None))
-    yield place
-    place.journal.close()
-
-
-@pytest.fixture(scope="module")
-def story() -> dict[str, Any]:
-    """What earlier tests of the story leave for later ones."""
-    return {}
 
 
 def demo(workplace: Workplace) -> str:
     """The address of the tenant's instance."""
     return str(list(workplace.cloud.networks.external.cidr.hosts())[10])
-
-
-def planned(*words: str) -> str:
-    """A plan's name, as the last line of what the command says."""
-    return saltus("plan", *words).stdout.splitlines()[-1].removeprefix("next: saltus run ")
 
 
 def begun(workplace: Workplace, plan: str) -> str:

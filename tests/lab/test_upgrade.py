@@ -8,25 +8,20 @@ says what it expects of the state the one before has left.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from saltus.commands.settings import Settings
+from lab.typed import SALTUS, planned, saltus
 from saltus.commands.workplace import Workplace
 from saltus.verify import instances
 from saltus.verify.connection import connect
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 
-SALTUS = Path(sys.executable).parent / "saltus"
 APIS = ("keystone", "glance", "placement", "nova", "neutron", "cinder", "heat")
 DEMO = "10.78.0.11"
 IN_THE_WAY = "CREATE TABLE nova.share_mapping (id int)"
@@ -34,38 +29,9 @@ IN_THE_WAY = "CREATE TABLE nova.share_mapping (id int)"
 OUT_OF_THE_WAY = "DROP TABLE nova.share_mapping"
 
 
-def saltus(*words: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does; its progress goes to this test's own stderr."""
-    done = subprocess.run([str(SALTUS), *words], capture_output=True, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    assert done.returncode == exit_code, f"saltus {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-@pytest.fixture(scope="module")
-def workplace() -> Iterator[Workplace]:
-    if os.geteuid() != 0:
-        pytest.skip("machines need root")
-    place = Workplace(Settings.from_options(state=None, model=None, journal=None))
-    yield place
-    place.journal.close()
-
-
-@pytest.fixture(scope="module")
-def story() -> dict[str, Any]:
-    """What earlier tests of the story leave for later ones."""
-    return {}
-
-
 def report() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(saltus("report", "-f", "json").stdout)
     return found
-
-
-def plan_control() -> str:
-    """A new plan to Epoxy: what its last line says to run."""
-    told = saltus("plan", "control", "--to", "epoxy").stdout
-    return told.splitlines()[-1].removeprefix("next: saltus run ")
 
 
 def on(machine: str, shell: str) -> None:
@@ -107,7 +73,7 @@ def test_an_unknown_release_is_refused_with_three_lines() -> None:
 
 
 def test_a_full_disk_fails_the_backup_and_the_cloud_serves_on(workplace: Workplace, story: dict[str, Any]) -> None:
-    plan = plan_control()
+    plan = planned("control", "--to", "epoxy")
     on("dbs01", "mkdir -p /var/backups/saltus && mount -t tmpfs -o size=64k tmpfs /var/backups/saltus")
     try:
         done = saltus("run", plan, exit_code=1)
@@ -156,7 +122,7 @@ def test_a_db_sync_that_fails_in_the_window_ends_with_the_old_cloud_serving(
 
 
 def test_the_control_plane_moves_to_epoxy_and_users_hardly_notice(story: dict[str, Any]) -> None:
-    saltus("run", plan_control(), "--approve-as", "test")
+    saltus("run", planned("control", "--to", "epoxy"), "--approve-as", "test")
     told = report()
     assert told["status"] == "done"
     before, after = told["versions"]["nova on ctl01"]
@@ -205,7 +171,7 @@ def test_the_way_back_ends_with_every_table_as_it_was(workplace: Workplace, stor
 
 
 def test_an_upgrade_that_is_accepted_has_no_way_back_and_leaves_nothing_of_the_old_slot(workplace: Workplace) -> None:
-    saltus("run", plan_control(), "--approve-as", "test")
+    saltus("run", planned("control", "--to", "epoxy"), "--approve-as", "test")
     saltus("accept", "--approve-as", "test")
     assert report()["status"] == "done"
     machines = {machine.name: machine.state for machine in workplace.provider.list()}

@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import TypeVar
 
-from saltus.commands import computes, upgrades
+from saltus.commands import data_plane, upgrades
 from saltus.commands.durations import duration
 from saltus.commands.identity import demand
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.journal.approvals import Person
 from saltus.plan import Plan
-from saltus.planner.computes import ComputeRequest
-from saltus.planner.gateways import GatewayRequest
-from saltus.planner.rolling import RollingRequest
 
-EVERY_COMPUTE = "I@nova:compute"
-EVERY_GATEWAY = "I@neutron:gateway"
 ROLLING = ("to", "target", "limit", "exclude", "test", "sample", "batch", "max_failures", "pause", "window", "expires")
 """What the plans of the data plane take."""
-
-Request = TypeVar("Request", bound=RollingRequest)
 
 
 @dataclass(frozen=True)
@@ -80,22 +72,22 @@ KINDS: dict[str, Kind] = {
     "compute": Kind(
         "Move computes to the control plane's release: packages compared, a sample, then the others in batches",
         ROLLING,
-        lambda place, wish: _compute(place, wish),
+        lambda place, wish: _rolling(place, data_plane.COMPUTES, wish),
     ),
     "compute-rollback": Kind(
         "Return computes to what was kept on them before their upgrade",
         ("nodes",),
-        lambda place, wish: computes.plan_compute_rollback(place, _names(wish.nodes)),
+        lambda place, wish: data_plane.plan_rollback(place, data_plane.COMPUTES, _names(wish.nodes)),
     ),
     "gateway": Kind(
         "Move gateways to the control plane's release: what they carry is moved off before, and back after",
         ROLLING,
-        lambda place, wish: _gateway(place, wish),
+        lambda place, wish: _rolling(place, data_plane.GATEWAYS, wish),
     ),
     "gateway-rollback": Kind(
         "Return gateways to what was kept on them before their upgrade",
         ("nodes",),
-        lambda place, wish: computes.plan_gateway_rollback(place, _names(wish.nodes)),
+        lambda place, wish: data_plane.plan_rollback(place, data_plane.GATEWAYS, _names(wish.nodes)),
     ),
     "accept": Kind(
         "Keep the new release for good: the way back is given up",
@@ -123,28 +115,9 @@ def make_plan(workplace: Workplace, who: Person, request: PlanRequest) -> Plan:
     return kind.make(workplace, request)
 
 
-def _compute(workplace: Workplace, wish: PlanRequest) -> Plan:
-    return computes.plan_compute(
-        workplace,
-        _rolling(ComputeRequest, workplace, wish),
-        target=wish.target or EVERY_COMPUTE,
-        limit=wish.limit or None,
-        exclude=wish.exclude or None,
-    )
-
-
-def _gateway(workplace: Workplace, wish: PlanRequest) -> Plan:
-    return computes.plan_gateway(
-        workplace,
-        _rolling(GatewayRequest, workplace, wish),
-        target=wish.target or EVERY_GATEWAY,
-        limit=wish.limit or None,
-        exclude=wish.exclude or None,
-    )
-
-
-def _rolling(of: type[Request], workplace: Workplace, wish: PlanRequest) -> Request:
-    return of(
+def _rolling(workplace: Workplace, kind: data_plane.Kind[data_plane.Request], wish: PlanRequest) -> Plan:
+    of = kind.request
+    request = of(
         target=wish.to or workplace.cloud.release,
         nodes=(),
         test=wish.test,
@@ -154,6 +127,9 @@ def _rolling(of: type[Request], workplace: Workplace, wish: PlanRequest) -> Requ
         pause=duration(wish.pause) if wish.pause else timedelta(),
         window=wish.window or None,
         expiry=duration(wish.expires) if wish.expires else of.expiry,
+    )
+    return data_plane.plan_upgrade(
+        workplace, kind, request, target=wish.target, limit=wish.limit or None, exclude=wish.exclude or None
     )
 
 

@@ -7,8 +7,9 @@ image's Python version with the host's own configuration, so nothing has to be r
 import importlib.metadata
 import platform
 import shutil
-import sys
 from pathlib import Path
+
+from uv import find_uv_bin
 
 from saltus.machines.execute import execute
 from saltus.machines.provider import MachineError
@@ -50,19 +51,6 @@ def contents() -> list[str]:
     return [salt_version(), *REQUIREMENTS, OVERRIDES, UNIT]
 
 
-def uv_program() -> str:
-    """uv, from beside our own Python or from the path."""
-    beside = Path(sys.executable).parent / "uv"
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if found is None:
-        raise MachineError(
-            what="could not put the Salt minion into an image",
-            because="uv is not installed on this host",
-            do="install uv (`pip install uv`), then repeat the command",
-        )
-    return found
-
-
 def python_of(tree: Path) -> str:
     """The version of an image's own Python, as in '3.13'."""
     link = tree / "usr/bin/python3"
@@ -84,7 +72,7 @@ def install_minion(tree: Path, *, scratch: Path) -> None:
     overrides.write_text(OVERRIDES)
     execute(
         [
-            uv_program(), "pip", "install", "--quiet", "--target", site_packages,
+            find_uv_bin(), "pip", "install", "--quiet", "--target", site_packages,
             "--python-version", version, "--python-platform", f"{platform.machine()}-unknown-linux-gnu",
             "--link-mode", "copy", "--override", overrides,
             f"salt=={salt_version()}", *REQUIREMENTS,

@@ -8,10 +8,12 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from uv import find_uv_bin
+
 from saltus.catalog.releases import load_releases
 from saltus.catalog.services import load_services
 from saltus.machines.locks import held
-from saltus.toolbox.python import find_python, find_uv
+from saltus.toolbox.python import find_python
 from saltus.toolbox.recipes import CannotBuild, Era, constraints, load_recipes
 from saltus.toolbox.shelf import Record, Shelf, Toolbox
 from saltus.toolbox.suites import Interpreter
@@ -87,7 +89,7 @@ def _make(place: Path, release: str, era: Era, python: Interpreter, requirements
 
 
 def _make_with_uv(place: Path, era: Era, python: Interpreter, pins: Path, requirements: list[str]) -> None:
-    uv = _uv()
+    uv = find_uv_bin()
     _run([uv, "venv", "--quiet", "--python", str(python.path), str(place)])
     environment = dict(python.environment)
     if era.build_with:
@@ -102,7 +104,7 @@ def _make_with_pip(place: Path, era: Era, python: Interpreter, pins: Path, requi
     """Python 2.7: the last pip for it, its old resolver, and builds in the environment itself."""
     _run(
         [
-            _uv(), "tool", "run", "--quiet", "--from", _VIRTUALENV, "--python", "3.11",
+            find_uv_bin(), "tool", "run", "--quiet", "--from", _VIRTUALENV, "--python", "3.11",
             "virtualenv", "--quiet", "--python", str(python.path), "--no-download", *_SEEDS, str(place),
         ]
     )  # fmt: skip
@@ -114,14 +116,6 @@ def _make_with_pip(place: Path, era: Era, python: Interpreter, pins: Path, requi
     for first in era.first:
         _run([*install, first], python.environment)
     _run([*install, "PyMySQL", *era.with_, *requirements], python.environment)
-
-
-def _uv() -> str:
-    if found := find_uv():
-        return found
-    raise CannotBuild(
-        what="uv was not found", because="toolboxes are built with it", do="pip install uv, or: pipx install uv"
-    )
 
 
 def _run(argv: list[str], environment: Mapping[str, str] | None = None) -> None:

@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from uv import find_uv_bin
 
 from saltus.toolbox.recipes import CannotBuild, load_recipes
 from saltus.toolbox.suites import Interpreter, Say, unpack
@@ -39,12 +40,6 @@ def find_python(
     )
 
 
-def find_uv() -> str | None:
-    """uv, from beside our own Python (it comes with Saltus) or from the path."""
-    beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.exists() else shutil.which("uv")
-
-
 def _candidates(version: str) -> Iterator[Path]:
     roots = [os.environ.get("PYENV_ROOT"), "~/.pyenv", "/opt/pyenv"]
     for root in filter(None, roots):
@@ -53,9 +48,12 @@ def _candidates(version: str) -> Iterator[Path]:
             yield place / "bin" / f"python{version}"
     if found := shutil.which(f"python{version}"):
         yield Path(found)
-    if version != "2.7" and (uv := find_uv()):
+    if version != "2.7":
         done = subprocess.run(
-            [uv, "python", "find", "--no-python-downloads", version], capture_output=True, text=True, check=False
+            [find_uv_bin(), "python", "find", "--no-python-downloads", version],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode == 0:
             yield Path(done.stdout.strip())

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from datetime import time as clock_time
 
+from pydantic import JsonValue
+
 from saltus.errors import OperatorError
 from saltus.plan import Step
 from saltus.plan.actions import WaitFor
@@ -22,7 +24,7 @@ from saltus.plan.data_plane import (
     ProveComputes,
 )
 from saltus.runner.performer import Outcome, PauseRun, StepContext, stop_if_cancelled
-from saltus.runner.performers.fanout import answering, brief, left_behind, open_tally
+from saltus.runner.performers.fanout import brief, leave_out_down, left_behind, open_tally
 from saltus.runner.performers.ground import Ground
 from saltus.runner.performers.instances import prove
 from saltus.verify.computes import How, await_agents
@@ -34,16 +36,13 @@ LOOK_EVERY_S = 30.0
 
 @dataclass(frozen=True)
 class ComputeDisabler:
-    """Also where nodes that are down are found: they are left out of the wave, and cost no part of the budget."""
+    """Also where nodes that are down are found."""
 
     ground: Ground
 
     def perform(self, action: DisableComputes, context: StepContext) -> Outcome:
         tally, nodes = open_tally(context, action.nodes)
-        for node, answers in answering(self.ground, nodes).items():
-            if not answers:
-                tally.skipped[node] = "it is down: its minion does not answer"
-        nodes = [node for node in nodes if node not in tally.skipped]
+        nodes = leave_out_down(self.ground, tally, nodes)
         tally.failed |= self.ground.computes().disable(nodes, action.reason) if nodes else {}
         for node in nodes:
             if node not in tally.failed:
@@ -59,21 +58,17 @@ class ComputeDrainer:
         tally, nodes = open_tally(context, action.nodes)
         computes = self.ground.computes()
 
-        def drain(node: str) -> None:
-            stop_if_cancelled(context)
+        def drain(node: str) -> JsonValue:
             how: How = "none"
             if node in action.live:
                 how = "live-migrate"
             elif node in action.cold:
                 how = "cold-migrate"
-            try:
-                moved = computes.drain(node, how, action.timeout_s, context.say)
-                tally.done(node, [f"{one.name}: {one.how}, {one.seconds} s" for one in moved])
-            except OperatorError as error:
-                tally.failed[node] = f"{error.what}: {error.because}"
+            moved = computes.drain(node, how, action.timeout_s, context.say)
+            return [f"{one.name}: {one.how}, {one.seconds} s" for one in moved]
 
         with ThreadPoolExecutor(MOVED_AT_ONCE) as pool:
-            list(pool.map(drain, nodes))
+            list(pool.map(lambda node: tally.attempt(node, lambda: drain(node)), nodes))
         count = sum(len(answer) for answer in tally.worked.values() if isinstance(answer, list))
         return tally.outcome(f"ready, {count} instances moved")
 

@@ -54,6 +54,14 @@ class Tally:
         if time.monotonic() - self._noted_at > NOTE_EVERY_S:
             self.write_down()
 
+    def attempt(self, node: str, do: Callable[[], JsonValue]) -> None:
+        """What `do` returns is the node's answer; an OperatorError is its failure, told in a line."""
+        stop_if_cancelled(self.context)
+        try:
+            self.done(node, do())
+        except OperatorError as error:
+            self.failed[node] = f"{error.what}: {error.because}"
+
     def write_down(self) -> None:
         with self._lock:
             unwritten, self._unwritten, self._noted_at = self._unwritten, {}, time.monotonic()
@@ -87,6 +95,14 @@ def open_tally(context: StepContext, nodes: Sequence[str]) -> tuple[Tally, list[
         elif f"{NOTED}{node}" in noted:
             tally.worked[node] = noted[f"{NOTED}{node}"]
     return tally, [node for node in nodes if node not in tally.worked and node not in tally.skipped]
+
+
+def leave_out_down(ground: Ground, tally: Tally, nodes: Sequence[str]) -> list[str]:
+    """Those of `nodes` whose minions answer. The others are left out of the wave, and cost no part of the budget."""
+    for node, answers in answering(ground, nodes).items():
+        if not answers:
+            tally.skipped[node] = "it is down: its minion does not answer"
+    return [node for node in nodes if node not in tally.skipped]
 
 
 def left_behind(context: StepContext) -> dict[str, str]:

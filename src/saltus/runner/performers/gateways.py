@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,8 @@ from pydantic import JsonValue
 
 from saltus.errors import OperatorError
 from saltus.plan.data_plane import EmptyGateways, RefillGateways
-from saltus.runner.performer import Outcome, StepContext, stop_if_cancelled
-from saltus.runner.performers.fanout import answering, open_tally
+from saltus.runner.performer import Outcome, StepContext
+from saltus.runner.performers.fanout import leave_out_down, open_tally
 from saltus.runner.performers.ground import Ground
 from saltus.verify.gateways import Carried, Gateways
 
@@ -34,18 +35,9 @@ class GatewayEmptier:
 
     def perform(self, action: EmptyGateways, context: StepContext) -> Outcome:
         tally, nodes = open_tally(context, action.nodes)
-        for node, answers in answering(self.ground, nodes).items():
-            if not answers:
-                tally.skipped[node] = "it is down: its minion does not answer"
         gateways = self.ground.gateways()
-        for node in nodes:
-            if node in tally.skipped:
-                continue
-            stop_if_cancelled(context)
-            try:
-                tally.done(node, self._empty(gateways, node, action, context))
-            except OperatorError as error:
-                tally.failed[node] = f"{error.what}: {error.because}"
+        for node in leave_out_down(self.ground, tally, nodes):
+            tally.attempt(node, functools.partial(self._empty, gateways, node, action, context))
         count = sum(len(had) for had in tally.worked.values() if isinstance(had, list))
         return tally.outcome(f"empty, {count} routers and networks moved")
 
@@ -88,11 +80,7 @@ class GatewayRefiller:
         if nodes:
             self.ground.fleet.sync_modules(nodes)
         for node in nodes:
-            stop_if_cancelled(context)
-            try:
-                tally.done(node, self._refill(gateways, node, action, context))
-            except OperatorError as error:
-                tally.failed[node] = f"{error.what}: {error.because}"
+            tally.attempt(node, functools.partial(self._refill, gateways, node, action, context))
         return tally.outcome("carry again what they carried")
 
     def _refill(self, gateways: Gateways, node: str, action: RefillGateways, context: StepContext) -> JsonValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planning import SHAPES, shape
-from saltus.commands.computes import find_nodes
+from saltus.commands.data_plane import find_nodes
 from saltus.errors import OperatorError
 from saltus.fleet.errors import NoSuchTarget
 from saltus.fleet.fake import FakeFleet

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import argparse
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saltus.cli.upgrades import Planner
 from saltus.commands.durations import duration
 
+if TYPE_CHECKING:
+    from saltus.commands.data_plane import Kind
 
-class PlanCompute(Planner):
+
+class PlanRolling(Planner):
+    """Common to the plans of the data plane."""
+
+    def _plan(self, kind: Kind[Any], wished: argparse.Namespace) -> int:
+        from saltus.commands import data_plane
+        from saltus.commands.workplace import Workplace
+
+        workplace = Workplace(self.settings)
+        if wished.rollback:
+            plan = data_plane.plan_rollback(workplace, kind, wished.rollback)
+        else:
+            request = kind.request(target=wished.to or workplace.cloud.release, **_wishes(wished))
+            plan = data_plane.plan_upgrade(
+                workplace, kind, request, target=wished.target, limit=wished.limit, exclude=wished.exclude
+            )
+        return self._shown(plan, wished.format == "json")
+
+
+class PlanCompute(PlanRolling):
     """Plan to move computes to the release of the control plane, or to return some of them: nothing is touched.
 
     The plan's stages:
@@ -28,21 +49,12 @@ class PlanCompute(Planner):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands import computes
-        from saltus.commands.workplace import Workplace
-        from saltus.planner.computes import ComputeRequest
+        from saltus.commands.data_plane import COMPUTES
 
-        workplace, as_json = Workplace(self.settings), parsed_args.format == "json"
-        if parsed_args.rollback:
-            return self._shown(computes.plan_compute_rollback(workplace, parsed_args.rollback), as_json)
-        request = ComputeRequest(target=parsed_args.to or workplace.cloud.release, **_wishes(parsed_args))
-        plan = computes.plan_compute(
-            workplace, request, target=parsed_args.target, limit=parsed_args.limit, exclude=parsed_args.exclude
-        )
-        return self._shown(plan, as_json)
+        return self._plan(COMPUTES, parsed_args)
 
 
-class PlanGateway(Planner):
+class PlanGateway(PlanRolling):
     """Plan to move gateways to the release of the control plane, or to return some of them: nothing is touched.
 
     Stages and options are those of `saltus plan compute`, without its end. Routers, DHCP and metadata are moved to
@@ -55,18 +67,9 @@ class PlanGateway(Planner):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands import computes
-        from saltus.commands.workplace import Workplace
-        from saltus.planner.gateways import GatewayRequest
+        from saltus.commands.data_plane import GATEWAYS
 
-        workplace, as_json = Workplace(self.settings), parsed_args.format == "json"
-        if parsed_args.rollback:
-            return self._shown(computes.plan_gateway_rollback(workplace, parsed_args.rollback), as_json)
-        request = GatewayRequest(target=parsed_args.to or workplace.cloud.release, **_wishes(parsed_args))
-        plan = computes.plan_gateway(
-            workplace, request, target=parsed_args.target, limit=parsed_args.limit, exclude=parsed_args.exclude
-        )
-        return self._shown(plan, as_json)
+        return self._plan(GATEWAYS, parsed_args)
 
 
 def _add_wishes(parser: argparse.ArgumentParser, *, nodes: str, target: str, batch: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from saltus.commands.upgrades import saved
 from saltus.commands.workplace import Workplace
@@ -13,44 +14,47 @@ from saltus.model.cloud import Cloud
 from saltus.plan import Plan
 from saltus.planner import plans
 from saltus.planner.computes import ComputeRequest
+from saltus.planner.facts import Facts
 from saltus.planner.gateways import GatewayRequest
-from saltus.planner.rolling import check_shape
+from saltus.planner.rolling import RollingRequest, check_shape
+
+Request = TypeVar("Request", bound=RollingRequest)
 
 
-def plan_compute(
-    workplace: Workplace, request: ComputeRequest, *, target: str, limit: str | None, exclude: str | None
+@dataclass(frozen=True)
+class Kind(Generic[Request]):
+    """Nodes of one kind: how all of them are meant, and who plans their upgrade and their way back."""
+
+    everybody: str
+    request: type[Request]
+    plan: Callable[[Cloud, Facts, plans.Catalog, Request], Plan]
+    plan_rollback: Callable[[Cloud, Facts, plans.Catalog, Sequence[str]], Plan]
+
+
+COMPUTES = Kind("I@nova:compute", ComputeRequest, plans.plan_compute, plans.plan_compute_rollback)
+GATEWAYS = Kind("I@neutron:gateway", GatewayRequest, plans.plan_gateway, plans.plan_gateway_rollback)
+
+
+def plan_upgrade(
+    workplace: Workplace,
+    kind: Kind[Request],
+    request: Request,
+    *,
+    target: str | None = None,
+    limit: str | None = None,
+    exclude: str | None = None,
 ) -> Plan:
-    """The computes of `target` to the request's release. Saved; nothing is touched."""
+    """The nodes of `target`, or everybody of that kind, to the request's release. Saved; nothing is touched."""
     check_shape(request)
     workplace.master.ensure_started()
-    nodes = find_nodes(workplace.fleet, workplace.cloud, target, limit=limit, exclude=exclude)
+    nodes = find_nodes(workplace.fleet, workplace.cloud, target or kind.everybody, limit=limit, exclude=exclude)
     asked = replace(request, nodes=nodes)
-    return saved(workplace, lambda: plans.plan_compute(workplace.cloud, workplace.gather(), workplace.catalog, asked))
+    return saved(workplace, lambda: kind.plan(workplace.cloud, workplace.gather(), workplace.catalog, asked))
 
 
-def plan_compute_rollback(workplace: Workplace, nodes: Sequence[str]) -> Plan:
-    """These computes back to what was kept on them before their upgrade."""
-    return saved(
-        workplace, lambda: plans.plan_compute_rollback(workplace.cloud, workplace.gather(), workplace.catalog, nodes)
-    )
-
-
-def plan_gateway(
-    workplace: Workplace, request: GatewayRequest, *, target: str, limit: str | None, exclude: str | None
-) -> Plan:
-    """The gateways of `target` to the request's release. Saved; nothing is touched."""
-    check_shape(request)
-    workplace.master.ensure_started()
-    nodes = find_nodes(workplace.fleet, workplace.cloud, target, limit=limit, exclude=exclude)
-    asked = replace(request, nodes=nodes)
-    return saved(workplace, lambda: plans.plan_gateway(workplace.cloud, workplace.gather(), workplace.catalog, asked))
-
-
-def plan_gateway_rollback(workplace: Workplace, nodes: Sequence[str]) -> Plan:
-    """These gateways back to what was kept on them before their upgrade."""
-    return saved(
-        workplace, lambda: plans.plan_gateway_rollback(workplace.cloud, workplace.gather(), workplace.catalog, nodes)
-    )
+def plan_rollback(workplace: Workplace, kind: Kind[Request], nodes: Sequence[str]) -> Plan:
+    """These nodes back to what was kept on them before their upgrade."""
+    return saved(workplace, lambda: kind.plan_rollback(workplace.cloud, workplace.gather(), workplace.catalog, nodes))
 
 
 def find_nodes(

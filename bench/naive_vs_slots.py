@@ -17,17 +17,15 @@ from saltus.commands.workplace import Workplace
 from saltus.plan import Impact, Plan, Stage, Step
 from saltus.plan.actions import (
     ApplyState,
-    BackUpDatabases,
     BuildImage,
     CheckFacts,
     CreateMachine,
-    DbSync,
-    RestoreDatabases,
     StartServices,
     StopMachine,
     StopServices,
     SwitchProxy,
 )
+from saltus.plan.databases import BackUpDatabases, DbSync, RestoreDatabases
 from saltus.report.report import Report
 from saltus.report.text import seconds_text, table
 from saltus.runner.gates import AutoApprover

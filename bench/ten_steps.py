@@ -19,7 +19,7 @@ from many_instances import make
 from saltus.commands.rehearsal import Loaded, make_plan
 from saltus.database.private import PrivateServer
 from saltus.journal.store import Journal
-from saltus.plan.actions import ManageDatabases
+from saltus.plan.databases import ManageDatabases
 from saltus.plan.plan import Plan
 from saltus.report.text import table
 from saltus.runner.gates import AutoApprover

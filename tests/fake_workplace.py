@@ -13,7 +13,8 @@ from typing import Any
 
 from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
-from saltus.plan.actions import CreateMachine, DbSync, DestroyMachine, SwitchProxy
+from saltus.plan.actions import CreateMachine, DestroyMachine, SwitchProxy
+from saltus.plan.databases import DbSync
 from saltus.planner.facts import Facts, MachineFacts
 from saltus.runner.performer import Outcome, Performers, StepContext
 from saltus.runner.performers.fake import EveryKind

@@ -5,7 +5,7 @@ import pytest
 from saltus.database import db_sync
 from saltus.database.executor import FakeExecutor
 from saltus.database.judge import SyncFailed
-from saltus.plan.actions import Command, DbSync
+from saltus.plan.databases import Command, DbSync
 
 API = Command(argv=("nova-manage", "api_db", "sync"), user="nova")
 MAIN = Command(argv=("nova-manage", "db", "sync"), user="nova")

@@ -11,7 +11,8 @@ from world import World
 from saltus.fleet.port import FoundJob, Job
 from saltus.journal.events import RunStarted, StepNoted, StepStarted
 from saltus.plan import Impact, Plan, Stage, Step
-from saltus.plan.actions import BackUpDatabases, StopServices
+from saltus.plan.actions import StopServices
+from saltus.plan.databases import BackUpDatabases
 
 JID = "20261125120000000001"
 FREEZE = BackUpDatabases(server="dbs01", label="frozen", method="physical", databases=("nova",), frozen=True)

@@ -2,7 +2,8 @@
 
 from world import World
 
-from saltus.plan.actions import CheckFacts, CheckWrites, Command, DbSync, PrepareDbSync, RestoreDatabases
+from saltus.plan.actions import CheckFacts
+from saltus.plan.databases import CheckWrites, Command, DbSync, PrepareDbSync, RestoreDatabases
 from saltus.planner.facts import binding_facts
 
 SYNC = ("nova-manage", "db", "sync")

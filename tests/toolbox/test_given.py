@@ -17,7 +17,7 @@ import pytest
 from saltus.catalog.routes import NoRoute
 from saltus.commands.rehearsal import Loaded, make_plan
 from saltus.commands.toolboxes import build_toolbox, read_sources
-from saltus.plan.actions import BuildToolbox
+from saltus.plan.databases import BuildToolbox
 from saltus.toolbox.build import build, check
 from saltus.toolbox.given import given_for, release_of
 from saltus.toolbox.recipes import CannotBuild

@@ -33,15 +33,14 @@ from saltus.model.load import read_cloud
 from saltus.plan import Impact, Plan, Stage, Step
 from saltus.plan.actions import (
     ApplyState,
-    BackUpDatabases,
     CompareLists,
     CompareMachines,
-    DbSync,
     ListApis,
     RecordVersions,
     StartServices,
     StopServices,
 )
+from saltus.plan.databases import BackUpDatabases, DbSync
 from saltus.planner import plans
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.facts import Facts, MachineFacts

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from saltus.catalog.releases import load_releases
 from saltus.catalog.schemas import Versions, load_schemas
 from saltus.errors import OperatorError
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 
 CONFIG = "{config}"
 """Stands in an argv where `--config-file ...` goes: nothing on a node that finds its own, a file in a rehearsal."""

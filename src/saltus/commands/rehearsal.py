@@ -27,7 +27,7 @@ from saltus.errors import OperatorError
 from saltus.journal.fold import RunState
 from saltus.journal.store import Journal
 from saltus.pipelines.database import rehearse_dumps
-from saltus.plan.actions import CheckRows, CureRows, ManageDatabases, MoveTables
+from saltus.plan.databases import CheckRows, CureRows, ManageDatabases, MoveTables
 from saltus.plan.plan import Plan
 from saltus.report.rehearsal import CommandLine, RehearsalReport
 from saltus.runner.gates import AutoApprover

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from saltus.database.executor import CommandResult, Executor
 from saltus.database.judge import SyncFailed, judge_command, judge_versions
 from saltus.errors import OperatorError
-from saltus.plan.actions import DbSync
+from saltus.plan.databases import DbSync
 
 Versions = dict[str, tuple[str, ...]]
 Say = Callable[[str, float | None], None]

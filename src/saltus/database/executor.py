@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from saltus.fleet.port import Fleet, Job, values
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 
 GRACE_S = 30.0
 """How long the node may take beyond the command's own time to say that it has killed it."""

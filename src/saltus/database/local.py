@@ -12,7 +12,7 @@ from saltus.catalog.services import CONFIG
 from saltus.database.executor import CommandResult
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 from saltus.toolbox.shelf import Toolbox
 
 CELL0_URL = "{cell0_url}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from saltus.pipelines.rolling import few, spelled
 from saltus.pipelines.waves import ComputeScene, Member
 from saltus.plan import Impact, Stage, Step
-from saltus.plan.actions import Command, RunManage
+from saltus.plan.actions import RunManage
 from saltus.plan.data_plane import (
     CheckBudget,
     CheckNetwork,
@@ -17,6 +17,7 @@ from saltus.plan.data_plane import (
     SettleNodes,
     UpgradePackages,
 )
+from saltus.plan.databases import Command
 
 KEPT = "/var/backups/saltus"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from saltus.pipelines.rolling import Make, budget, few, impact, maker, of, opening, renewal, spelled, verb
 from saltus.pipelines.waves import ComputeScene, Wave
 from saltus.plan import Impact, Stage, Step
-from saltus.plan.actions import ApplyState, Command, RecordVersions, RunManage
+from saltus.plan.actions import ApplyState, RecordVersions, RunManage
 from saltus.plan.data_plane import (
     AwaitAgents,
     CheckNetwork,
@@ -19,6 +19,7 @@ from saltus.plan.data_plane import (
     RestartUnits,
     RestoreNodes,
 )
+from saltus.plan.databases import Command
 
 NOVA_COMPUTE = "nova-compute"
 LIBVIRT = "libvirtd.service"

@@ -9,16 +9,12 @@ from saltus.pipelines.scene import Pair, Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
     ApplyState,
-    BackUpDatabases,
     BootInstance,
     BuildImage,
     CompareLists,
     CompareMachines,
     CreateMachine,
-    DbSync,
     ListApis,
-    PrepareBackup,
-    PrepareDbSync,
     PrepareStart,
     ReachProxy,
     RecordVersions,
@@ -27,6 +23,7 @@ from saltus.plan.actions import (
     StopServices,
     SwitchProxy,
 )
+from saltus.plan.databases import BackUpDatabases, DbSync, PrepareBackup, PrepareDbSync
 
 FROZEN = "frozen"
 """The label of the backup that a rollback returns to."""

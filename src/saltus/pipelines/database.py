@@ -7,16 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from saltus.catalog.routes import Route, Stop, needed_releases
 from saltus.catalog.schemas import load_schemas
 from saltus.catalog.services import Crossing, CrossingStep, ManageCommand, Range, RowCheck, Service, load_services
-from saltus.plan.actions import (
-    Action,
-    BuildToolbox,
-    CheckRows,
-    Command,
-    CountRows,
-    CureRows,
-    ManageDatabases,
-    MoveTables,
-)
+from saltus.plan.actions import Action
+from saltus.plan.databases import BuildToolbox, CheckRows, Command, CountRows, CureRows, ManageDatabases, MoveTables
 from saltus.plan.plan import Impact, Plan, Stage, Step
 
 _NOTHING_TO_UNDO = "nothing to undo: it is a clone, and the dumps are only read"

@@ -8,20 +8,17 @@ from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
     ApplyState,
-    BackUpDatabases,
     BuildImage,
-    CloneDatabases,
     CompareLists,
     CompareMachines,
     CreateMachine,
-    DbSync,
     DestroyMachine,
     ListApis,
-    PrepareDbSync,
     RecordVersions,
     StartServices,
     StopMachine,
 )
+from saltus.plan.databases import BackUpDatabases, CloneDatabases, DbSync, PrepareDbSync
 
 
 def check(scene: Scene) -> Stage:

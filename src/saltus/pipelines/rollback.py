@@ -8,19 +8,17 @@ from saltus.pipelines.control import BEFORE, FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import (
-    CheckWrites,
     CompareLists,
     DestroyMachine,
-    ForgetBackup,
     ListApis,
     RecordVersions,
-    RestoreDatabases,
     StartMachine,
     StartServices,
     StopMachine,
     StopServices,
     SwitchProxy,
 )
+from saltus.plan.databases import CheckWrites, ForgetBackup, RestoreDatabases
 
 
 def prepare(scene: Scene, *, discard_writes: bool) -> Stage:

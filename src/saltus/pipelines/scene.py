@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 
 
 @dataclass(frozen=True)

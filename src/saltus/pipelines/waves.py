@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import ClassVar, Literal
 
 from saltus.pipelines.backends import Backend
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 
 
 @dataclass(frozen=True)

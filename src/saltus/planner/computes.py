@@ -10,7 +10,7 @@ from saltus.catalog.services import Services
 from saltus.model.cloud import Cloud, ComputeSection, Node
 from saltus.pipelines.backends import BACKENDS, ovn_central
 from saltus.pipelines.waves import ComputeScene, Member
-from saltus.plan.actions import Command
+from saltus.plan.databases import Command
 from saltus.planner.facts import Facts, binding_facts
 from saltus.planner.rolling import Role, RollingRequest, choose, control_machines, release_of
 

@@ -16,7 +16,8 @@ from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
 from saltus.pipelines.waves import RollingScene
 from saltus.plan import Impact, Plan, Stage
-from saltus.plan.actions import CheckWrites, CreateMachine
+from saltus.plan.actions import CreateMachine
+from saltus.plan.databases import CheckWrites
 from saltus.planner import refusals
 from saltus.planner.computes import COMPUTES, ComputeRequest, make_compute_scene
 from saltus.planner.facts import Facts, binding_facts

@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from saltus.journal.fold import RunState
-from saltus.plan.actions import (
-    Action,
-    CreateMachine,
-    DbSync,
-    DestroyMachine,
-    RestoreDatabases,
-    StopMachine,
-    SwitchProxy,
-)
+from saltus.plan.actions import Action, CreateMachine, DestroyMachine, StopMachine, SwitchProxy
 from saltus.plan.data_plane import ConfigureNodes, EnableComputes, RefillGateways, RestoreNodes, SettleNodes
+from saltus.plan.databases import DbSync, RestoreDatabases
 from saltus.planner.facts import VIRTUAL_ADDRESS, deployed_as, schema_of
 
 TakeFacts = Callable[[], Mapping[str, str]]

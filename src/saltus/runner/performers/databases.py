@@ -8,7 +8,7 @@ from typing import Any
 from saltus.database import clone, db_sync
 from saltus.database.executor import NodeExecutor
 from saltus.errors import OperatorError
-from saltus.plan.actions import (
+from saltus.plan.databases import (
     BackUpDatabases,
     CheckWrites,
     CloneDatabases,

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from saltus.plan.actions import (
     ApplyState,
-    BackUpDatabases,
     BootInstance,
     BuildImage,
     CallFunction,
     CheckFacts,
-    CheckWrites,
-    CloneDatabases,
     CompareLists,
     CompareMachines,
     CreateMachine,
-    DbSync,
     DestroyMachine,
-    ForgetBackup,
     ListApis,
-    PrepareBackup,
-    PrepareDbSync,
     PrepareStart,
     ReachProxy,
     RecordVersions,
-    RestoreDatabases,
     RunManage,
     SeedTenant,
     StartMachine,
@@ -50,6 +42,16 @@ from saltus.plan.data_plane import (
     RestoreNodes,
     SettleNodes,
     UpgradePackages,
+)
+from saltus.plan.databases import (
+    BackUpDatabases,
+    CheckWrites,
+    CloneDatabases,
+    DbSync,
+    ForgetBackup,
+    PrepareBackup,
+    PrepareDbSync,
+    RestoreDatabases,
 )
 from saltus.runner.performer import Performer, Performers
 from saltus.runner.performers import (

@@ -27,15 +27,7 @@ from saltus.database.local import CELL0_URL, CONFIG_FILE, LocalTools, fill_names
 from saltus.database.moving import take_over
 from saltus.database.private import PrivateServer
 from saltus.errors import OperatorError
-from saltus.plan.actions import (
-    BuildToolbox,
-    CheckRows,
-    Command,
-    CountRows,
-    CureRows,
-    ManageDatabases,
-    MoveTables,
-)
+from saltus.plan.databases import BuildToolbox, CheckRows, Command, CountRows, CureRows, ManageDatabases, MoveTables
 from saltus.runner.performer import Outcome, Performers, StepContext, stop_if_cancelled
 from saltus.toolbox.build import build
 from saltus.toolbox.given import given_for

@@ -24,11 +24,11 @@ def outage_text(seconds: float | None) -> str:
 
 
 def forecast_text(stage: StageLine) -> str:
-    """`38.2 s`; `3.1 s of 4 steps` where no more of them are known; `-` where none is."""
+    """`38.2 s`; `3.1 s for 4 of 9 steps` where no more of them are known; `-` where none is."""
     if stage.forecast_s is None:
         return "-"
     whole = stage.foreseen == len(stage.steps)
-    return seconds_text(stage.forecast_s) + ("" if whole else f" by {stage.foreseen} of {len(stage.steps)} steps")
+    return seconds_text(stage.forecast_s) + ("" if whole else f" for {stage.foreseen} of {len(stage.steps)} steps")
 
 
 def count_text(number: int, what: str) -> str:

@@ -1,8 +1,14 @@
 """The command line from outside: what goes where, and the exit codes."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +54,22 @@ def test_without_words_it_shows_help() -> None:
     assert done.stdout.startswith("usage: saltus")
     for command in ("lab up", "plan control", "rollback", "report"):
         assert f"  {command} " in done.stdout
+
+
+def test_a_table_is_as_wide_as_the_terminal_and_a_line_a_row_in_a_pipe() -> None:
+    words = [str(Path(sys.executable).parent / "saltus"), "catalog", "route", "nova", "mitaka", "2026.1"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    subprocess.run(words, stdout=theirs, timeout=60, check=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+        while more := os.read(ours, 65536):
+            shown += more
+    os.close(ours)
+    assert {len(line) for line in shown.decode().splitlines() if line} == {100}
+    piped = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [line.split()[1] for line in piped.splitlines()[3:-1]] == ["ocata", "train", "antelope", "gazpacho"]
 
 
 @pytest.mark.parametrize(

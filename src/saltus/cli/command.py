@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import cliff.command
 import cliff.lister
-import cliff.show
 
 from saltus.errors import OperatorError
 from saltus.journal.redactor import last_word
@@ -60,8 +59,12 @@ class Command(_Operator, cliff.command.Command):  # type: ignore[misc]  # cliff 
 
 
 class Lister(_Operator, cliff.lister.Lister):  # type: ignore[misc]
-    """A command that answers with a table: `take_action` returns (columns, rows)."""
+    """A command that answers with a table: `take_action` returns (columns, rows).
 
+    On a terminal the table is as wide as that is, its cells wrapped; in a pipe every row is one line.
+    """
 
-class ShowOne(_Operator, cliff.show.ShowOne):  # type: ignore[misc]
-    """A command that answers with one thing: `take_action` returns (columns, values)."""
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.set_defaults(fit_width=sys.stdout.isatty())
+        return parser

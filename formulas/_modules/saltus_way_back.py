@@ -73,7 +73,8 @@ def record(run, release):
         linked = _links_are_cheap()
         files = sum(_keep(path, linked=linked) for path in LINKED) + sum(_keep(path, linked=False) for path in COPIED)
         packages = _packages()
-        kept = {"run": run, "release": release, "packages": packages, "files": files, "configuration": _configuration()}
+        kept = {"run": run, "release": release, "packages": packages, "files": files}
+        kept |= {"configuration": _configuration(), "privileges": _privileges()}
         fresh = META.with_suffix(".new")
         fresh.write_text(json.dumps(kept))
         os.sync()
@@ -95,8 +96,8 @@ def kept():
 def restore():
     """Put back what was kept -> {"release", "put_back", "removed", "differences", "seconds"}. May be repeated.
 
-    Nothing is stopped or started. `differences` are packages and files of /etc that are not as they were: none, unless
-    somebody writes meanwhile.
+    Nothing is stopped or started. `differences` are packages, files of /etc and what programs may do as root that are not
+    as they were: none, unless somebody writes meanwhile.
     """
     begun, found = time.monotonic(), _meta()
     if not found:
@@ -128,6 +129,7 @@ def differences():
     for what, before, now in (
         ("package", found["packages"], _packages()),
         ("file", found["configuration"], _configuration()),
+        ("privileges of", found["privileges"], _privileges()),
     ):
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):
@@ -185,6 +187,26 @@ def _configuration():
     return found
 
 
+def _privileges():
+    """{path: what it may} of every program that does more than its caller may: setuid, setgid, capabilities."""
+    found = {}
+    for top in LINKED:
+        if os.path.islink(top):
+            continue
+        for folder, _, files in _walk(top):
+            for name in files:
+                path = f"{folder}/{name}"
+                status = os.lstat(path)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                capabilities = ""
+                if status.st_mode & 0o111 and "security.capability" in os.listxattr(path, follow_symlinks=False):
+                    capabilities = os.getxattr(path, "security.capability").hex()
+                if capabilities or status.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                    found[path] = f"{status.st_mode:o} {status.st_uid} {status.st_gid} {capabilities}".rstrip()
+    return found
+
+
 def _walk(top):
     """os.walk without what is left alone; links to directories are among the files."""
     for folder, folders, files in os.walk(top):
@@ -232,13 +254,15 @@ def _copy_entry(source, target, *, linked):
             return
         except OSError:
             pass  # another file system, or one without links
-    shutil.copy2(source, target)
+    shutil.copyfile(source, target)
+    # The owner first: a change of owner takes from a program what it may do as root (setuid, capabilities).
     os.chown(target, status.st_uid, status.st_gid)
+    shutil.copystat(source, target)
 
 
 def _dress(path, status):
-    os.chmod(path, stat.S_IMODE(status.st_mode))
     os.chown(path, status.st_uid, status.st_gid)
+    os.chmod(path, stat.S_IMODE(status.st_mode))
 
 
 def _put_back(top, *, linked):

@@ -27,6 +27,13 @@ OLD, NEW = "bookworm", "trixie"
 """The suite of the `images` fixture, and the one after it."""
 STATE = "cat /var/lib/dpkg/status /etc/apt/sources.list; find /etc/apt /var/lib/apt /var/lib/dpkg -type f | sort"
 
+# What `setcap cap_net_raw=ep` and `getcap` do; the image has neither.
+CAN = (
+    "python3 -c 'import os, sys;"
+    ' name, value = "security.capability", bytes.fromhex("0100000200200000000000000000000000000000");'
+    ' os.setxattr(sys.argv[2], name, value) if sys.argv[1] == "set" else print(os.getxattr(sys.argv[2], name).hex())\''
+)
+
 SETUP = f"""
 set -e
 mkdir -p /root/m /root/p /root/salt /repo/{OLD} /repo/{NEW}
@@ -202,6 +209,20 @@ def test_the_way_back_returns_packages_and_configuration_exactly(debian: Debian)
     assert debian.sh("cat /usr/share/demo/version /etc/demo/conf; readlink /etc/demo/link") == "1.0\nours\nconf\n"
     assert debian.sh("test -e /etc/demo/more || echo gone") == "gone\n"
     debian.sh("kill -0 $(cat /run/pid); apt-get check; dpkg --audit")
+
+
+def test_programs_that_come_back_may_do_what_they_might(debian: Debian) -> None:
+    """A sudo without its setuid bit is a node without privileges: no agent of neutron starts there."""
+    debian.sh("cp /usr/bin/true /usr/bin/can; chmod 755 /usr/bin/can")
+    debian.sh(f"{CAN} set /usr/bin/can")
+    might = f"stat --format '%a %U:%G %n' /usr/bin/passwd /usr/bin/chage; {CAN} get /usr/bin/can"
+    before = debian.sh(might)
+    assert before.startswith("4755 root:root /usr/bin/passwd\n2755 root:shadow /usr/bin/chage\n")
+    debian.ask("saltus_way_back.record", "run-1", "zed")
+    debian.sh("for each in passwd chage can; do cp /usr/bin/true /usr/bin/new; mv /usr/bin/new /usr/bin/$each; done")
+    assert len([line for line in debian.ask("saltus_way_back.differences") if line.startswith("privileges of ")]) == 3
+    assert debian.ask("saltus_way_back.restore")["differences"] == []
+    assert debian.sh(might) == before
 
 
 def test_a_second_record_of_the_same_run_does_not_take_the_first_ones_place(debian: Debian) -> None:

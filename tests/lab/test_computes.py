@@ -134,7 +134,7 @@ def boot_behind_a_router(connection: Any, host: str) -> None:
     subnet = connection.network.create_subnet(name=BEHIND, network_id=network.id, ip_version=4, cidr=BEHIND_CIDR)
     outside = connection.network.find_network(instances.NETWORK, ignore_missing=False)
     router = connection.network.create_router(name=BEHIND, external_gateway_info={"network_id": outside.id})
-    connection.network.add_interface_to_router(router, subnet=subnet)
+    connection.network.add_interface_to_router(router, subnet.id)
     instances.open_to_ping(connection)
     port = connection.network.create_port(name="demo-3", network_id=network.id, fixed_ips=[{"ip_address": INNER}])
     server = connection.compute.create_server(

@@ -132,7 +132,7 @@ def private_things(tenant: Any) -> None:
     router = tenant.network.find_router(name)
     if not router:
         router = tenant.network.create_router(name=name)
-        tenant.network.add_interface_to_router(router, subnet=subnet)
+        tenant.network.add_interface_to_router(router, subnet.id)
     instances.open_to_ping(tenant)
     if not tenant.compute.find_keypair(TENANT):
         tenant.compute.create_keypair(name=TENANT, public_key=PUBLIC_KEY)

@@ -49,6 +49,12 @@ def test_a_wrong_password_lets_nobody_in_and_after_some_nothing_is_tried(page: P
     assert client.get("/").status_code == 303
 
 
+def test_a_token_lets_in_under_its_own_name_only(page: Page, journal: Journal) -> None:
+    token = journal.accounts.new_token("bob", lifetime=timedelta(hours=1))
+    assert _log_in(page.client(), "bob", token).status_code == 303
+    assert _log_in(page.client(), "eve", token).status_code == 403
+
+
 def test_a_one_time_token_lets_in_once(page: Page, journal: Journal) -> None:
     token = journal.accounts.new_token("bob", lifetime=timedelta(hours=1), once=True)
     client = page.client()

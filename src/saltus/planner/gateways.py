@@ -28,7 +28,8 @@ def make_gateway_scene(cloud: Cloud, facts: Facts, request: GatewayRequest, *, r
         yield from _of_shape(cloud, request.nodes)
         _, sample, batches = chosen.waves(cloud, request)
         for wave in (sample, *batches):
-            yield from _of_room(cloud, facts, wave)
+            for reason in _of_room(cloud, facts, wave):
+                yield f"{reason} (smaller --sample or --batch, or one more gateway)"
 
     chosen = choose(cloud, facts, request, GATEWAYS, releases=releases, further=further)
     test, sample, batches = chosen.waves(cloud, request)
@@ -70,10 +71,7 @@ def _of_room(cloud: Cloud, facts: Facts, wave: Wave) -> Iterator[str]:
     gateways = [node.name for node in cloud.with_role("neutron.gateway")]
     live = [name for name in gateways if name in facts.machines and facts.machines[name].answers]
     if wave.members and not set(live) - set(wave.nodes):
-        yield (
-            f"no gateway that answers is left beside {', '.join(wave.nodes)} to take the routers"
-            " (smaller --sample or --batch, or one more gateway)"
-        )
+        yield f"no gateway that answers is left beside {', '.join(wave.nodes)} to take the routers"
 
 
 def _member(node: Node, suite: str, source: str) -> Member:

@@ -47,15 +47,16 @@ async def login(request: Request) -> Response:
 
 
 def _check(site: Site, request: Request, name: str, word: str) -> Account | None:
-    """A password when a name is given, else a token; a one-time token is used up. Wrong ones are counted."""
+    """The account of that name and password, or of a token, whose name need not be said. Wrong ones are counted."""
     tries: Tries = request.app.state.tries
     keys = (f"from {client_of(request)}", f"as {name}")
     tries.check(*keys)
     accounts = site.journal.accounts
-    account = accounts.check_password(name, word) if name else accounts.check_token(word)
-    if account is None:
+    account = (accounts.check_password(name, word) if name else None) or accounts.check_token(word)
+    if account is None or name not in ("", account.name):
         tries.wrong(*keys)
         log.warning("login refused: %r from %s", name or "a token", client_of(request))
+        return None
     return account
 
 

@@ -65,7 +65,7 @@ test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real c
 test-lab: test-upgrade  ## And the computes behind it: package differences, a sample, all, their way back
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_computes.py
 
-test-crash: install  ## An upgrade of a real cloud and its way back, the runner killed at every journal position: hours
+test-crash: install  ## An upgrade of a real cloud and its way back, the runner killed at every journal position: an hour or two
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_crash.py; code=$$?; \
 	  SALTUS_STATE=$(LAB_STATE) $(SALTUS) lab down --destroy; exit $$code
 

@@ -68,19 +68,6 @@ def workplace() -> Iterator[Workplace]:
     place.journal.close()
 
 
-@pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    kept = _state() / "story.json"
-    return json.loads(kept.read_text()) if kept.exists() else {}
-
-
-@pytest.fixture
-def story(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What earlier tests of the story leave for later ones."""
-    yield told
-    (_state() / "story.json").write_text(json.dumps(told))
-
-
 def cloud(workplace: Workplace) -> Any:
     return connect(workplace.login(str(workplace.cloud.networks.management.vip)))
 

@@ -63,9 +63,9 @@ def jinja() -> jinja2.Environment:
     return environment
 
 
-def render(role: str, release: str, suite: str) -> dict[str, str]:
-    """{path: text} of the role's files."""
-    pillar = sample(role, release, suite)
+def render(role: str, release: str, suite: str, **more: Any) -> dict[str, str]:
+    """{path: text} of the role's files; `more` stands in the pillar, too."""
+    pillar = sample(role, release, suite) | more
     return {
         file["path"]: jinja().get_template(f"templates/{file['template']}").render(pillar=pillar, values=file["values"])
         for file in pillar["saltus"]["roles"][role]["files"]
@@ -110,6 +110,15 @@ def test_a_compute_says_nothing_of_databases() -> None:
     text = render("nova.compute", "zed", "bookworm")["/etc/nova/nova.conf"]
     assert "mysql" not in text
     assert "compute_driver = libvirt.LibvirtDriver" in text
+
+
+def test_a_compute_that_pretends_keeps_its_identity_where_there_is_one_to_keep() -> None:
+    def driver(release: str, suite: str) -> str:
+        text = render("nova.compute", release, suite, nova={"compute": {"driver": "fake"}})["/etc/nova/nova.conf"]
+        return next(line for line in text.splitlines() if line.startswith("compute_driver"))
+
+    assert driver("zed", "bookworm") == "compute_driver = fake.FakeDriver"
+    assert driver("epoxy", "trixie") == "compute_driver = fake.FakeDriverWithoutFakeNodes"
 
 
 def test_services_listen_on_the_machines_own_address() -> None:

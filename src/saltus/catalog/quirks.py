@@ -28,6 +28,8 @@ class Quirk(BaseModel):
     """Holds while the oldest compute is older than the oldest that the machine's release supports."""
     mariadb_since: str | None = None
     """Holds where the suite's MariaDB is of that version or newer."""
+    since: str | None = None
+    """Holds on machines of that release or a newer one."""
 
 
 class Quirks(BaseModel):
@@ -47,6 +49,9 @@ class Quirks(BaseModel):
         for pair in self.oldest_supported_computes.items():
             for name in pair:
                 load_releases().get(name)
+        for quirk in self.quirks:
+            if quirk.since:
+                load_releases().get(quirk.since)
         return self
 
     def is_compute_too_old(self, release: str, oldest_compute: str) -> bool:
@@ -70,6 +75,8 @@ class Quirks(BaseModel):
             return False
         too_old = oldest_compute is not None and self.is_compute_too_old(release, oldest_compute)
         if quirk.compute_too_old and not too_old:
+            return False
+        if quirk.since and load_releases().is_newer(quirk.since, release):
             return False
         if quirk.mariadb_since is None:
             return True

@@ -195,6 +195,7 @@ def run_saltus(cloud: Cloud, facts: Facts, fleet: SaltFleet, directory: Path) ->
         minion_files=lambda minion, grains: {},
         forget_minion=lambda minion: None,
         record_release=lambda machine, release: None,
+        forget_older=lambda machines: None,
         computes=lambda: computes,
         gateways=lambda: FakeGateways([]),
         login=lambda host: cast(Any, None),

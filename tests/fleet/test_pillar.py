@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from saltus.catalog.releases import load_releases
+from saltus.commands.settings import Settings
+from saltus.commands.workplace import Workplace
 from saltus.errors import OperatorError
 from saltus.fleet.keys import MinionKeys, fingerprint
 from saltus.fleet.master import MasterSettings
@@ -62,6 +64,27 @@ def test_a_node_is_handed_its_reclass_parameters_and_what_is_computed(pillar: An
 def test_the_new_control_node_starts_beside_an_old_compute_and_the_old_one_needs_nothing_for_it(pillar: Any) -> None:
     assert pillar("ctl01-b")["saltus"]["quirks"].get("disable_compute_service_check_for_ffu") is True
     assert "disable_compute_service_check_for_ffu" not in pillar("ctl01-a")["saltus"]["quirks"]
+
+
+def test_the_check_of_old_computes_stays_off_until_the_last_one_has_come_through(tmp_path: Path) -> None:
+    """A compute that is configured has not started yet: until it has, nova's own record of it is the old one."""
+    place = Workplace(Settings.from_options(state=str(tmp_path), model=str(SMALL), journal=None))
+    SecretStore(place.settings.secrets, place.cloud.name).generate(place.cloud)
+    for machine, release in (("ctl01-b", "epoxy"), ("prx01-b", "epoxy"), ("cmp01", "zed")):
+        place.record_release(machine, release)
+
+    def is_off(machine: str) -> bool:
+        found = pillar_for(machine, **paths(tmp_path) | {"secrets_path": str(place.settings.secrets)})
+        return "disable_compute_service_check_for_ffu" in found["saltus"]["quirks"]
+
+    assert (is_off("ctl01-b"), is_off("cmp01")) == (True, False)
+    for _ in range(2):
+        place.record_release("cmp01", "epoxy")
+        assert (is_off("ctl01-b"), is_off("cmp01")) == (True, True)
+    place.forget_older(["cmp01"])
+    assert (is_off("ctl01-b"), is_off("cmp01")) == (False, False)
+    place.record_release("cmp01", "zed")
+    assert (is_off("ctl01-b"), is_off("cmp01")) == (True, False)
 
 
 def test_a_proxy_serves_the_control_machines_of_its_own_slot(pillar: Any) -> None:

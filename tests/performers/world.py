@@ -113,6 +113,7 @@ def made_of(cloud: Cloud, facts: Facts, tmp_path: Path) -> Iterator[World]:
         minion_files=files,
         forget_minion=forgotten.append,
         record_release=lambda machine, release: recorded.append((machine, release)),
+        forget_older=lambda machines: recorded.extend((machine, "through") for machine in machines),
         computes=lambda: computes,
         gateways=lambda: gateways,
         login=lambda host: Login(host=host, username="admin", project="admin", password="secret", region="RegionOne"),

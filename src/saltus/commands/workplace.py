@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,7 @@ class Workplace:
             minion_files=minion_files,
             forget_minion=self.keys.remove,
             record_release=self.record_release,
+            forget_older=self.forget_older,
             computes=lambda: OpenStackComputes(connect(self.login(str(self.cloud.networks.management.vip)))),
             gateways=lambda: OpenStackGateways(connect(self.login(str(self.cloud.networks.management.vip)))),
             login=self.login,
@@ -142,9 +143,18 @@ class Workplace:
         )
 
     def record_release(self, machine: str, release: str) -> None:
-        """What the pillar of that machine is computed for from now on."""
-        known = self.cloud.machine(machine)
-        self.keys.record(machine, {"node": known.node, "slot": known.slot, "release": release})
+        """What the pillar of that machine is computed for from now on. What it was is kept while that is older."""
+        known, before = self.cloud.machine(machine), self.keys.recorded(machine)
+        was = before.get("was") or before.get("release")
+        older = {"was": was} if was and self.catalog.releases.is_newer(release, was) else {}
+        self.keys.record(machine, {"node": known.node, "slot": known.slot, "release": release, **older})
+
+    def forget_older(self, machines: Sequence[str]) -> None:
+        """These have come through: what they were is nobody's concern any more."""
+        for machine in machines:
+            known = self.keys.recorded(machine)
+            known.pop("was", None)
+            self.keys.record(machine, known)
 
     @functools.cached_property
     def performers(self) -> Performers:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -77,6 +78,11 @@ class MinionKeys:
         fresh = file.with_suffix(".new")
         fresh.write_text(yaml.safe_dump(dict(grains)))
         fresh.replace(file)
+
+    def recorded(self, minion_id: str) -> dict[str, Any]:
+        """What was written down of it; empty when nothing was."""
+        file = self.settings.grains / f"{minion_id}.yml"
+        return dict(yaml.safe_load(file.read_text())) if file.exists() else {}
 
     def master_public_key(self) -> str:
         """The master's public key; its pair is made when the master has not run yet."""

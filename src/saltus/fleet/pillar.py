@@ -38,6 +38,8 @@ class MachineGrains(PillarData):
     node: str
     slot: Slot | None = None
     release: str
+    was: str | None = None
+    """The older release of a compute that is on its way: nova goes by it until the last compute has come through."""
 
 
 class Host(PillarData):
@@ -172,7 +174,7 @@ def _control(
 def _oldest_compute(cloud: Cloud, made_as: Mapping[str, MachineGrains]) -> str | None:
     releases = load_releases()
     found = [
-        made_as[machine.name].release
+        made_as[machine.name].was or made_as[machine.name].release
         for node in cloud.with_role("nova.compute")
         for machine in node.machines()
         if machine.name in made_as

@@ -46,6 +46,10 @@ GateStatus = Literal["ahead", "asked", "approved", "rejected", "expired"]
 RunStatus = Literal["created", "running", "waiting", "paused", "failed", "done", "aborted"]
 
 
+ASKED = "asked "
+"""Beginning of the keys of notes that hold what a person was asked: who asks for a retry has not answered yes."""
+
+
 @dataclass(frozen=True)
 class Failure:
     what: str
@@ -320,7 +324,8 @@ class RunState:
                     old = self.steps[step.id]
                     again = reached or in_lane if first else old.status in ("failed", "unknown")
                     if again and old.status != "pending" and old.status != "running":
-                        self.steps[step.id] = StepState(attempt=old.attempt, notes=old.notes)
+                        notes = {key: value for key, value in old.notes.items() if not key.startswith(ASKED)}
+                        self.steps[step.id] = StepState(attempt=old.attempt, notes=notes)
                         self._open.discard(step.id)
             reached = reached or any(step.id == first for step in block.steps)
 

@@ -9,6 +9,7 @@ from saltus.pipelines.waves import ComputeScene, Member
 from saltus.plan import Impact, Stage, Step
 from saltus.plan.actions import RunManage
 from saltus.plan.data_plane import (
+    CheckAllUpgraded,
     CheckBudget,
     CheckNetwork,
     ConfigureNodes,
@@ -32,6 +33,11 @@ def central(scene: ComputeScene) -> Stage:
         way_back=f"none by a plan: the databases are converted. As they were they lie in {KEPT} of each node"
         " (ovsdb-client restore)",
         steps=(
+            Step(
+                id="central/all-upgraded",
+                title="Look that no compute was left behind",
+                action=CheckAllUpgraded(nodes=scene.nodes),
+            ),
             *(step for member in scene.central for step in _of(scene, member)),
             Step(
                 id="central/budget",

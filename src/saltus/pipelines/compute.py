@@ -10,6 +10,7 @@ from saltus.plan import Impact, Stage, Step
 from saltus.plan.actions import ApplyState, RecordVersions, RunManage
 from saltus.plan.data_plane import (
     AwaitAgents,
+    CheckAllUpgraded,
     CheckNetwork,
     ConfigureNodes,
     DisableComputes,
@@ -50,6 +51,11 @@ def finish(scene: ComputeScene) -> Stage:
         way_back="saltus plan compute --rollback NODE... sets the workaround for old computes again; rows that the"
         " online data migrations have moved stay where they are, which the older release's computes do not see",
         steps=(
+            Step(
+                id="finish/all-upgraded",
+                title="Look that no compute was left behind",
+                action=CheckAllUpgraded(nodes=computes),
+            ),
             Step(
                 id="finish/computes",
                 title="Configure the computes without the workaround for old ones",

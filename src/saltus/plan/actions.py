@@ -13,6 +13,7 @@ from pydantic import Field
 from saltus.plan.action import ActionBase, AfterACrash
 from saltus.plan.data_plane import (
     AwaitAgents,
+    CheckAllUpgraded,
     CheckBudget,
     CheckNetwork,
     ComparePackages,
@@ -303,6 +304,7 @@ Action = Annotated[
     | RefillGateways
     | ProveComputes
     | EnableComputes
+    | CheckAllUpgraded
     | CheckBudget
     | WaitFor
     | RunManage

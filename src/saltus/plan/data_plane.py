@@ -169,6 +169,17 @@ class EnableComputes(ActionBase):
     release: str
 
 
+class CheckAllUpgraded(ActionBase):
+    """Look that each of these computes has been upgraded, and have no pillar speak of older ones from now on.
+
+    The run pauses while one was left behind, however often it is taken up: without the workaround, nova of the new
+    release does not start beside a compute that is too old, be it down or disabled.
+    """
+
+    kind: Literal["computes.all-upgraded"] = "computes.all-upgraded"
+    nodes: tuple[str, ...]
+
+
 class CheckBudget(ActionBase):
     """Pause the run when more nodes have failed than the budget allows.
 

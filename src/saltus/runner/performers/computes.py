@@ -13,15 +13,18 @@ from datetime import time as clock_time
 from pydantic import JsonValue
 
 from saltus.errors import OperatorError
+from saltus.journal.fold import ASKED
 from saltus.plan import Step
 from saltus.plan.actions import WaitFor
 from saltus.plan.data_plane import (
     AwaitAgents,
+    CheckAllUpgraded,
     CheckBudget,
     DisableComputes,
     DrainComputes,
     EnableComputes,
     ProveComputes,
+    RecordNodes,
 )
 from saltus.runner.performer import Outcome, PauseRun, StepContext, stop_if_cancelled
 from saltus.runner.performers.fanout import brief, leave_out_down, left_behind, open_tally
@@ -32,6 +35,8 @@ from saltus.verify.computes import How, await_agents
 MOVED_AT_ONCE = 4
 """Computes that are drained side by side: each migration takes memory and network of two."""
 LOOK_EVERY_S = 30.0
+BEYOND = f"{ASKED}about"
+"""Key of the note that holds the nodes beyond the budget which a person was shown."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +143,14 @@ class BudgetChecker:
             for node, why in here.items():
                 computes.disable([node], f"Saltus: {brief(why)}")
         counted = sorted(node for node in failed if node not in accepted(context))
-        if len(counted) > action.max_failures and context.noted().get("shown") != counted:
-            context.note({"shown": [*counted]})
+        if len(counted) > action.max_failures and context.noted().get(BEYOND) != counted:
+            context.note({BEYOND: [*counted]})
             raise PauseRun(
                 what=f"{len(counted)} {'nodes have' if len(counted) > 1 else 'node has'} failed,"
                 f" more than the {action.max_failures} of the budget: {', '.join(counted)}",
                 because="; ".join(f"{node}: {brief(failed[node])}" for node in counted),
                 do=f"mend them, then `saltus retry {context.run} --from {action.again}` and `saltus run {context.run}`"
-                f" do them again; `saltus run {context.run}` alone leaves them disabled and goes on without them",
+                f" do them again; `saltus run {context.run}` alone leaves them disabled and goes on with the others",
             )
         down = sorted(node for node, why in left_behind(context).items() if node in action.nodes and node not in failed)
         told = f"{len(counted)} failed so far, of {action.max_failures} that may"
@@ -155,6 +160,28 @@ class BudgetChecker:
             told += f"; left out because they are down: {', '.join(down)}"
         over = counted if len(counted) > action.max_failures else []
         return Outcome(told, {"all_failed": dict(failed), "down": [*down], "accepted": [*over]})
+
+
+@dataclass(frozen=True)
+class AllUpgradedChecker:
+    ground: Ground
+
+    def perform(self, action: CheckAllUpgraded, context: StepContext) -> Outcome:
+        behind = {node: why for node, why in left_behind(context).items() if node in action.nodes}
+        if not behind:
+            self.ground.forget_older(action.nodes)
+            return Outcome(f"all {len(action.nodes)} have been upgraded")
+        first = next(
+            step.id
+            for step in context.plan.steps()
+            if isinstance(step.action, RecordNodes) and behind.keys() & set(step.action.nodes)
+        )
+        raise PauseRun(
+            what=f"the transition cannot end without {', '.join(sorted(behind))}",
+            because="; ".join(f"{node}: {brief(why)}" for node, why in sorted(behind.items())),
+            do=f"mend them, then `saltus retry {context.run} --from {first}` and `saltus run {context.run}`; or"
+            f" `saltus abort {context.run}`: what is upgraded serves on, and a later plan ends the transition",
+        )
 
 
 def worked_in(context: StepContext, step: Step, kind: type) -> set[str]:

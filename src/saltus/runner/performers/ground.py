@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Ground:
     forget_minion: Callable[[str], None]
     record_release: Callable[[str, str], None]
     """(machine, release): what its pillar is computed for from now on, where it is upgraded where it stands."""
+    forget_older: Callable[[Sequence[str]], None]
+    """What these machines were before is nobody's concern any more: nova knows no older compute."""
     computes: Callable[[], Computes]
     """The APIs that know of computes."""
     gateways: Callable[[], Gateways]

@@ -27,6 +27,7 @@ from saltus.plan.actions import (
 )
 from saltus.plan.data_plane import (
     AwaitAgents,
+    CheckAllUpgraded,
     CheckBudget,
     CheckNetwork,
     ComparePackages,
@@ -114,6 +115,7 @@ def performers(ground: Ground) -> Performers:
         AwaitAgents: computes.AgentsAwaiter(ground),
         ProveComputes: computes.ComputeProver(ground),
         EnableComputes: computes.ComputeEnabler(ground),
+        CheckAllUpgraded: computes.AllUpgradedChecker(ground),
         CheckBudget: computes.BudgetChecker(ground),
         EmptyGateways: gateways.GatewayEmptier(ground),
         RefillGateways: gateways.GatewayRefiller(ground),

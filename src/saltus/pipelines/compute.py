@@ -11,6 +11,7 @@ from saltus.plan.actions import ApplyState, RecordVersions, RunManage
 from saltus.plan.data_plane import (
     AwaitAgents,
     CheckAllUpgraded,
+    CheckBudget,
     CheckNetwork,
     ConfigureNodes,
     DisableComputes,
@@ -56,6 +57,20 @@ def finish(scene: ComputeScene) -> Stage:
                 title="Look that no compute was left behind",
                 action=CheckAllUpgraded(nodes=computes),
             ),
+            # Control nodes first: computes ask a conductor for the oldest version, and it keeps that from when it started.
+            *(
+                Step(
+                    id=f"finish/control-{machine}",
+                    title=f"Configure {machine} without the workaround",
+                    action=ApplyState(target=machine, states=("saltus.prepared",)),
+                )
+                for machine in scene.control
+            ),
+            Step(
+                id="finish/restart-control",
+                title="Restart nova on the control plane: it pins RPC versions when it starts",
+                action=RestartUnits(nodes=scene.control, units=CONTROL_UNITS),
+            ),
             Step(
                 id="finish/computes",
                 title="Configure the computes without the workaround for old ones",
@@ -71,18 +86,10 @@ def finish(scene: ComputeScene) -> Stage:
                 title="Wait until nova hears from all of them",
                 action=AwaitAgents(nodes=computes, agents=(NOVA_COMPUTE,)),
             ),
-            *(
-                Step(
-                    id=f"finish/control-{machine}",
-                    title=f"Configure {machine} without the workaround",
-                    action=ApplyState(target=machine, states=("saltus.prepared",)),
-                )
-                for machine in scene.control
-            ),
             Step(
-                id="finish/restart-control",
-                title="Restart nova on the control plane: it pins RPC versions when it starts",
-                action=RestartUnits(nodes=scene.control, units=CONTROL_UNITS),
+                id="finish/budget",
+                title="Count the failures",
+                action=CheckBudget(nodes=computes, max_failures=0, again="finish/computes"),
             ),
             Step(
                 id="finish/check",

@@ -57,7 +57,7 @@ def finish(scene: ComputeScene) -> Stage:
                 title="Look that no compute was left behind",
                 action=CheckAllUpgraded(nodes=computes),
             ),
-            # Control nodes first: computes ask a conductor for the oldest version, and it keeps that from when it started.
+            # Control nodes first: computes ask a conductor for the oldest version, which it read when it started.
             *(
                 Step(
                     id=f"finish/control-{machine}",

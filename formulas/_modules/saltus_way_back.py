@@ -129,7 +129,8 @@ def differences():
     for what, before, now in (
         ("package", found["packages"], _packages()),
         ("file", found["configuration"], _configuration()),
-        ("privileges of", found["privileges"], _privileges()),
+        # What an older version kept says nothing of them.
+        *([("privileges of", found["privileges"], _privileges())] if "privileges" in found else []),
     ):
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):

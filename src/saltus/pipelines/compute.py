@@ -87,6 +87,11 @@ def finish(scene: ComputeScene) -> Stage:
                 action=AwaitAgents(nodes=computes, agents=(NOVA_COMPUTE,)),
             ),
             Step(
+                id="finish/enable",
+                title="Let instances come to all of them",
+                action=EnableComputes(nodes=computes, release=scene.target),
+            ),
+            Step(
                 id="finish/budget",
                 title="Count the failures",
                 action=CheckBudget(nodes=computes, max_failures=0, again="finish/computes"),

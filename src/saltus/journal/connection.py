@@ -50,7 +50,7 @@ class Database:
                 self._safe, self._quick = _sqlite(url, "FULL", write=True), _sqlite(url, "NORMAL", write=True)
             else:
                 self._read = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-                self._safe = self._quick = create_engine(url, pool_use_lifo=True)
+                self._safe = self._quick = _postgresql(url)
             version = self._version()
             if version is not None and version not in known_versions():
                 raise JournalUnreachable(
@@ -109,6 +109,18 @@ class Database:
     def close(self) -> None:
         for engine in {self._read, self._safe, self._quick}:
             engine.dispose()
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(url, pool_use_lifo=True)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(raw: Any, _record: Any) -> None:
+        # A plan that was kept from when the tables were empty scans all events of a run for its last one.
+        raw.execute("SET plan_cache_mode = force_custom_plan")
+        raw.commit()
+
+    return engine
 
 
 def _sqlite(url: str, synchronous: str, *, write: bool) -> Engine:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 from saltus.cli.upgrades import Planner
-from saltus.commands.durations import duration
-
-if TYPE_CHECKING:
-    from saltus.commands.data_plane import Kind
 
 
 class PlanRolling(Planner):
     """Common to the plans of the data plane."""
 
-    def _plan(self, kind: Kind[Any], wished: argparse.Namespace) -> int:
-        from saltus.commands import data_plane
+    def _plan(self, kind: str, wished: argparse.Namespace) -> int:
+        from saltus.commands.planning import KINDS, PlanRequest
         from saltus.commands.workplace import Workplace
 
-        workplace = Workplace(self.settings)
         if wished.rollback:
-            plan = data_plane.plan_rollback(workplace, kind, wished.rollback)
+            request = PlanRequest(f"{kind}-rollback", nodes=" ".join(wished.rollback))
         else:
-            request = kind.request(target=wished.to or workplace.cloud.release, **_wishes(wished))
-            plan = data_plane.plan_upgrade(
-                workplace, kind, request, target=wished.target, limit=wished.limit, exclude=wished.exclude
+            request = PlanRequest(
+                kind,
+                to=wished.to or "",
+                target=wished.target,
+                limit=wished.limit or "",
+                exclude=wished.exclude or "",
+                test=wished.test,
+                sample=wished.sample,
+                batch=wished.batch,
+                max_failures=wished.max_failures,
+                pause=wished.pause or "",
+                window=wished.window or "",
+                expires=wished.expiry,
             )
-        return self._shown(plan, wished.format == "json")
+        return self._shown(KINDS[request.kind].make(Workplace(self.settings), request), wished.format == "json")
 
 
 class PlanCompute(PlanRolling):
@@ -49,9 +52,7 @@ class PlanCompute(PlanRolling):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands.data_plane import COMPUTES
-
-        return self._plan(COMPUTES, parsed_args)
+        return self._plan("compute", parsed_args)
 
 
 class PlanGateway(PlanRolling):
@@ -67,9 +68,7 @@ class PlanGateway(PlanRolling):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        from saltus.commands.data_plane import GATEWAYS
-
-        return self._plan(GATEWAYS, parsed_args)
+        return self._plan("gateway", parsed_args)
 
 
 def _add_wishes(parser: argparse.ArgumentParser, *, nodes: str, target: str, batch: str) -> None:
@@ -87,16 +86,3 @@ def _add_wishes(parser: argparse.ArgumentParser, *, nodes: str, target: str, bat
     parser.add_argument("--window", metavar="FROM-TO", help="begin a batch only then: 22:00-06:00 [always]")
     parser.add_argument("--expiry", metavar="TIME", default="2h", help="abort when the sample's gate waits so long")
     parser.add_argument("--rollback", metavar="NODE", nargs="+", help="return these to what they were before")
-
-
-def _wishes(parsed_args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "nodes": (),
-        "test": parsed_args.test,
-        "sample": parsed_args.sample,
-        "batch": parsed_args.batch,
-        "max_failures": parsed_args.max_failures,
-        "pause": duration(parsed_args.pause) if parsed_args.pause else timedelta(),
-        "window": parsed_args.window,
-        "expiry": duration(parsed_args.expiry),
-    }

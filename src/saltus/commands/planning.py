@@ -1,4 +1,4 @@
-"""Making plans for somebody who is not at the terminal: the kinds that `saltus plan` knows, with what each takes."""
+"""Making plans by words, typed or from the page: the kinds that `saltus plan` knows, with what each takes."""
 
 from __future__ import annotations
 

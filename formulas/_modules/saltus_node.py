@@ -92,11 +92,15 @@ def _fragment(name):
 
 
 def units(services=None, names=None):
-    """{unit: {"active": ActiveState, "sub": SubState, "enabled": bool}} of the units that the roles want."""
+    """{unit: {"active": ActiveState, "sub": SubState, "enabled": bool, "on_call": bool}} of the units that the roles want.
+
+    On call is a service that ended because nobody asked it anything, and that its socket starts when somebody does:
+    libvirtd after two minutes on a compute whose driver is not libvirt's. It is as well as one that runs.
+    """
     names = names or _units(services)
     if not names:
         return {}
-    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState", *names)
+    _, out, _ = _systemctl("show", "--property=Id,ActiveState,SubState,TriggeredBy,Job", *names)
     found = {}
     for name, block in zip(names, out.strip().split("\n\n"), strict=True):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -105,8 +109,16 @@ def units(services=None, names=None):
             "sub": fields.get("SubState", "unknown"),
             # By the link itself: systemd remembers UnitFileState from when it loaded the unit.
             "enabled": any(folder.joinpath(name).is_symlink() for folder in WANTS.glob("*.wants")),
+            "on_call": fields.get("ActiveState") == "inactive"
+            and not fields.get("Job")
+            and _listens(fields.get("TriggeredBy", "")),
         }
     return found
+
+
+def _listens(triggers):
+    sockets = [trigger for trigger in triggers.split() if trigger.endswith(".socket")]
+    return bool(sockets) and _systemctl("is-active", "--quiet", *sockets)[0] == 0
 
 
 def _states(names):
@@ -166,7 +178,7 @@ def wait_units(names=None, timeout=300):
     names = names or _units()
     deadline = time.monotonic() + float(timeout)
     while True:
-        states = _states(names)
+        states = {name: "active" if s["on_call"] else s["active"] for name, s in units(names=names).items()}
         # A unit that systemd tries again is `activating` with the sub-state auto-restart: it may yet come up.
         if all(state in ("active", "failed") for state in states.values()) or time.monotonic() > deadline:
             break

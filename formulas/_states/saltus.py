@@ -49,7 +49,8 @@ def units_running(name, units, wait=True):
     """
     found = __salt__["saltus_node.units"](names=units)
     running = ("active",) if wait else ("active", "activating")
-    down = [unit for unit, state in found.items() if state["active"] not in running or not state["enabled"]]
+    up = {unit for unit, state in found.items() if state["active"] in running or state["on_call"]}
+    down = [unit for unit, state in found.items() if unit not in up or not state["enabled"]]
     if not down:
         return {"name": name, "result": True, "changes": {}, "comment": "all units run and are enabled"}
     return _units(name, down, "start", "started", wait)

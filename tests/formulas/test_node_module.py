@@ -55,3 +55,27 @@ def test_every_installed_package_is_told_with_its_version(node: ModuleType) -> N
     packages = node.packages()
     assert packages["dpkg"][0].isdigit()
     assert all(" " not in version for version in packages.values())
+
+
+def test_a_service_that_waits_at_its_socket_is_as_well_as_one_that_runs(node: ModuleType) -> None:
+    """As systemd tells of libvirtd, which ends after two minutes that nobody asked it anything."""
+    told = {
+        "libvirtd.service": ("inactive", "libvirtd-ro.socket libvirtd.socket", ""),
+        "ended.service": ("inactive", "ended.timer", ""),
+        "queued.service": ("inactive", "libvirtd.socket", "418"),
+        "deaf.service": ("inactive", "deaf.socket", ""),
+        "broken.service": ("failed", "libvirtd.socket", ""),
+        "nova-compute.service": ("active", "", ""),
+    }
+
+    def systemctl(verb: str, *arguments: str, timeout: int = 120) -> tuple[int, str, str]:
+        if verb == "is-active":
+            return (0 if "libvirtd.socket" in arguments else 3), "", ""
+        blocks = [
+            f"Id={name}\nTriggeredBy={triggers}\nActiveState={active}\nSubState=dead\nJob={job}\n"
+            for name, (active, triggers, job) in told.items()
+        ]
+        return 0, "\n".join(blocks), ""
+
+    node.__dict__["_systemctl"] = systemctl
+    assert {name for name, state in node.units(names=list(told)).items() if state["on_call"]} == {"libvirtd.service"}

@@ -22,7 +22,10 @@ def node(tmp_path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     files = [{"path": str(tmp_path / name)} for name in ("nova.conf", "horizon.py", "is-not-there")]
     module.__dict__["__pillar__"] = {
-        "saltus": {"roles": {"nova.controller": {"service": "nova", "files": files}}, "secrets": {"db": {"nova": PASSWORD}}}
+        "saltus": {
+            "roles": {"nova.controller": {"service": "nova", "files": files}},
+            "secrets": {"db": {"nova": PASSWORD}},
+        }
     }
     return module
 

@@ -31,7 +31,7 @@ def test_packages_and_files_that_differ_are_kept_as_evidence(world: World) -> No
         }
     }
     diff = state.evidence["files"]["ctl01"]["/etc/nova/nova.conf"].splitlines()  # type: ignore[index, call-overload, union-attr]
-    assert " my_ip = (its own address)" in diff
+    assert " my_ip = (its-own-address)" in diff
     assert "-enabled_apis = osapi_compute" in diff
     assert "+[workarounds]" in diff
 

@@ -48,6 +48,16 @@ def test_the_revision_of_a_failure_is_told():
     assert last_revision(migrate) == "329"
 
 
+@pytest.mark.parametrize("code", [-9, 137])
+def test_a_command_that_was_killed_is_told_as_that(code):
+    with pytest.raises(SyncFailed) as caught:
+        judge_command(result(code, "migrating\n"), (0,), do="-")
+    assert caught.value.what == "nova-manage db sync failed, killed by SIGKILL"
+    assert "want of memory" in caught.value.because
+    with pytest.raises(SyncFailed, match="exit code 255"):
+        judge_command(result(255, ""), (0,), do="-")
+
+
 def test_versions_that_are_not_the_catalogues_are_a_failure():
     with pytest.raises(SyncFailed, match="nova is at 344, expected 347"):
         judge_versions({"nova": ("344",)}, {"nova": ("347",)}, after="nova-manage db sync", do="-")

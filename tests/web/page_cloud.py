@@ -60,7 +60,7 @@ VERSIONS = {
     "epoxy": {"keystone": "2:27.0.0-3", "nova-api": "2:31.0.0-6", "neutron-server": "2:26.0.0-9"},
 }
 FILES = {
-    "/etc/nova/nova.conf": "@@ -4,5 +4,6 @@\n my_ip = (its own address)\n-enabled_apis = osapi_compute,metadata\n"
+    "/etc/nova/nova.conf": "@@ -4,5 +4,6 @@\n my_ip = (its-own-address)\n-enabled_apis = osapi_compute,metadata\n"
     " [api]\n auth_strategy = keystone\n+[workarounds]\n+disable_compute_service_check_for_ffu = true",
     "/etc/keystone/keystone.conf": "@@ -1,3 +1,3 @@\n [token]\n-provider = fernet\n+provider = jws\n expiration = 3600",
 }

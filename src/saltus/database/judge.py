@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 
 from saltus.database.executor import CommandResult
@@ -23,6 +24,7 @@ _REVISION = re.compile(
 
 _LAST_LINES = 40
 
+_NO_ROOM = "somebody, or the kernel for want of memory (dmesg says so), ended it"
 
 _IGNORED = re.compile(r"^Exception ignored in: .*\n(?:Traceback .*\n(?:[ \t]+.*\n)*.*\n?)?", re.MULTILINE)
 """What Python itself tells and passes over: eventlet's locks say so in every fork, until they know Python 3.9."""
@@ -69,14 +71,20 @@ def judge_command(
         said = f"these data migrations failed: {', '.join(failed)}"
     if result.exit_code in exit_codes and said is None:
         return
-    at = last_revision(result.output)
+    at, killed = last_revision(result.output), _killed_by(result.exit_code)
     where = f" at revision {at}" if at else ""
     raise SyncFailed(
-        what=f"{' '.join(result.argv)} failed{where}, exit code {result.exit_code}",
-        because=(f"it printed: {said}" if said else "its exit code says so")
+        what=f"{' '.join(result.argv)} failed{where}, {killed or f'exit code {result.exit_code}'}",
+        because=(f"it printed: {said}" if said else _NO_ROOM if killed == "killed by SIGKILL" else "its end says so")
         + f"; its last lines:\n{last_lines(result.output)}",
         do=do,
     )
+
+
+def _killed_by(exit_code: int) -> str | None:
+    """The signal that ended a command: below zero as Python has it, above 128 as a shell says it."""
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else None
 
 
 def judge_versions(

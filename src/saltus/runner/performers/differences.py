@@ -19,8 +19,8 @@ from saltus.plan.actions import CompareMachines
 from saltus.runner.performer import Outcome, StepContext
 from saltus.runner.performers.ground import Ground
 
-OWN_ADDRESS = "(its own address)"
-"""Stands for each machine's own address: it always differs, and says nothing."""
+OWN_ADDRESS = "(its-own-address)"
+"""Stands for each machine's own address: it always differs, and says nothing. One word: within a URL it stays one."""
 
 
 @dataclass(frozen=True)

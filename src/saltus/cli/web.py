@@ -25,6 +25,17 @@ class Web(Command):
         parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
         parser.add_argument("--behind-tls", action="store_true", help="a proxy in front speaks TLS to the browsers")
         parser.add_argument(
+            "--oidc-issuer", metavar="URL", help="log in by OpenID Connect, too: the provider's address"
+        )
+        parser.add_argument("--oidc-client", metavar="ID", help="what the provider calls this page")
+        parser.add_argument(
+            "--oidc-secret", metavar="FILE", type=Path, help="what the page proves that with, in a file"
+        )
+        parser.add_argument(
+            "--oidc-claim", metavar="NAME", default="preferred_username",
+            help="what the provider says that is the name of an account [preferred_username]",
+        )  # fmt: skip
+        parser.add_argument(
             "--dumps", metavar="DIR", type=Path,
             help="what the page may rehearse on: directories of dumps in it, and option files of servers, *.cnf",
         )  # fmt: skip
@@ -33,6 +44,7 @@ class Web(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         from saltus.commands.web import Desk, first_token
         from saltus.commands.workplace import Workplace
+        from saltus.web.provider import read_provider
         from saltus.web.serve import Door, check_door, serve
         from saltus.web.site import Site
 
@@ -46,9 +58,17 @@ class Web(Command):
                 because="what may be rehearsed on from the page lies in one",
                 do="make it, and put dumps or option files of servers into it",
             )
+        provider = read_provider(
+            parsed_args.oidc_issuer, parsed_args.oidc_client, parsed_args.oidc_secret, parsed_args.oidc_claim
+        )
         workplace = Workplace(self.settings)
         desk = Desk(workplace, dumps=parsed_args.dumps)
-        site = Site(workplace.journal, desk, behind_tls=door.behind_tls or door.certificate is not None)
+        site = Site(
+            workplace.journal,
+            desk,
+            behind_tls=door.behind_tls or door.certificate is not None,
+            provider=provider,
+        )
         if token := first_token(workplace.journal):
             print(f"the first account is admin; this token lets in once, for a day: {token}", flush=True)
         print(f"serving {door.url}", file=sys.stderr, flush=True)

@@ -21,6 +21,7 @@ from saltus.web.access import Tries
 from saltus.web.actions import endpoint
 from saltus.web.errors import on_bug, on_http_exception, on_operator_error
 from saltus.web.headers import SafeHeaders
+from saltus.web.sign_on import SignOn
 from saltus.web.site import Site
 from saltus.web.stream import stream
 
@@ -35,6 +36,7 @@ _STATIC = {
 def make_app(site: Site) -> Starlette:
     app = Starlette(
         routes=[
+            *([SignOn(site.provider).mount(behind_tls=site.behind_tls)] if site.provider else []),
             Route("/", pages.clouds),
             Route("/runs", pages.runs),
             Route("/runs/{run}", pages.run),

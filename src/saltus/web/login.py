@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def form(request: Request) -> Response:
-    return _form(request, request.query_params.get("next", "/"), "", 200)
+    return show_form(request, request.query_params.get("next", "/"), "", 200)
 
 
 async def login(request: Request) -> Response:
@@ -39,8 +39,8 @@ async def login(request: Request) -> Response:
     name, word, after = fields.get("name", "").strip(), fields.get("word", ""), fields.get("next", "/")
     account = await run_in_threadpool(_check, site_of(request), request, name, word)
     if account is None:
-        return _form(request, after, "That name and password, or that token, let nobody in.", 403)
-    response = RedirectResponse(_inside(after), 303)
+        return show_form(request, after, "That name and password, or that token, let nobody in.", 403)
+    response = RedirectResponse(inside(after), 303)
     await run_in_threadpool(begin_session, site_of(request), response, account)
     response.delete_cookie("saltus-login", path="/")
     return response
@@ -72,17 +72,19 @@ async def logout(request: Request) -> Response:
     return response
 
 
-def _form(request: Request, after: str, said: str, status: int) -> Response:
-    mark = new_login_mark()
-    response = render(request, "login.html.j2", status=status, mark=mark, after=_inside(after), said=said)
-    site = site_of(request)
+def show_form(request: Request, after: str, said: str, status: int) -> Response:
+    """The form, with what is said about the last try; it leads to `after`, an address of this site."""
+    mark, site = new_login_mark(), site_of(request)
+    response = render(
+        request, "login.html.j2", status=status, mark=mark, after=inside(after), said=said, provider=site.provider
+    )
     response.set_cookie(
         "saltus-login", mark, max_age=3600, path="/", httponly=True, secure=site.behind_tls, samesite="strict"
     )
     return response
 
 
-def _inside(address: str) -> str:
+def inside(address: str) -> str:
     """An address of this site; anything else is the first page."""
     ours = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return quote(address, safe="/?=&-._~%") if ours else "/"

@@ -19,6 +19,7 @@ from saltus.plan import Plan
 from saltus.report.report import Report
 from saltus.runner.clock import Clock, SystemClock
 from saltus.web.fleet import Fleet, steps_by_machine
+from saltus.web.provider import Provider
 from saltus.web.states import States
 
 _KEPT_REPORTS = 16
@@ -53,6 +54,8 @@ class Site:
     clock: Clock = field(default_factory=SystemClock)
     behind_tls: bool = False
     """The browser speaks TLS, to us or to a proxy: cookies are marked so, and the browser is told to insist on it."""
+    provider: Provider | None = None
+    """Where people sign on, beside the passwords and tokens of their accounts."""
 
     def __post_init__(self) -> None:
         self.states = States(self.journal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +124,7 @@ def test_who_refuses_at_the_provider_is_told_so(provided: Page, issuer: str) -> 
 
 
 def test_an_address_counts_only_when_the_provider_has_verified_it(provided: Page, issuer: str) -> None:
-    provided.site.provider = dataclasses.replace(provided.site.provider or pytest.fail(), claim="email")
+    provided.site.provider = Provider(issuer, "saltus", SECRET, claim="email")
     provided.site.journal.accounts.create("eve@example.org", "viewer", by="root")
     client = provided.client()
     subject = known_there(issuer, sub="9", email="eve@example.org", email_verified=False)
@@ -136,7 +135,7 @@ def test_an_address_counts_only_when_the_provider_has_verified_it(provided: Page
 
 def test_a_provider_that_does_not_say_the_name_is_told_so(provided: Page, issuer: str) -> None:
     subject = known_there(issuer, sub="10", preferred_username="ann")
-    provided.site.provider = dataclasses.replace(provided.site.provider or pytest.fail(), claim="upn")
+    provided.site.provider = Provider(issuer, "saltus", SECRET, claim="upn")
     client = provided.client()
     assert "not your upn" in said(client.get(back(away(client), subject)))
 

@@ -14,9 +14,12 @@ class Keystone:
     def __init__(self) -> None:
         self.tags: set[str] = set()
         self.loses_answers = False
+        self.writes_nothing = False
 
     def call(self, method: str, path: str, good: tuple[int, ...], body: Any = None, **facts: str) -> Answer:
         there = path in self.tags
+        if self.writes_nothing and (there or method == "PUT"):
+            return Answer("500 from keystone", 500)
         if method == "PUT":
             status = 400 if there else 201
             self.tags.add(path)
@@ -38,3 +41,14 @@ def test_a_write_that_was_served_although_its_answer_was_lost_does_not_fail_for_
     keystone.loses_answers = False
     assert [cast(Answer, writer.sample()).error for _ in range(6)] == [""] * 6
     assert len(keystone.tags) <= 1
+
+
+def test_while_a_database_takes_no_writes_that_there_is_nothing_to_remove_is_no_good_sign() -> None:
+    keystone = Keystone()
+    made = next(api.write for api in APIS if api.name == "keystone")
+    assert made is not None
+    writer = Writer(made, cast(Caller, keystone))
+    keystone.writes_nothing = True
+    assert [cast(Answer, writer.sample()).status for _ in range(4)] == [500] * 4
+    keystone.writes_nothing = False
+    assert [cast(Answer, writer.sample()).error for _ in range(4)] == [""] * 4

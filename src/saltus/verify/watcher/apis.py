@@ -175,6 +175,8 @@ class Writer:
             answer = self._remove(self._id)
             if answer and answer.is_good:
                 self._id = None
+                if answer.status == 404:
+                    return self.sample()  # nothing was there to remove, so nothing has been written yet
         return answer
 
     def clean(self) -> None:

@@ -109,6 +109,18 @@ def test_approving_in_the_page_is_on_record_with_its_origin(page: Page, journal:
     assert run_here(journal, waiting, Worker()) == "waiting"
 
 
+def test_what_is_refused_leads_back_to_where_the_button_is(page: Page, waiting: str) -> None:
+    client = page.of("ann")
+    mark = csrf(client.get(f"/runs/{waiting}").text)
+    sent = {"csrf": mark, "step": "no/such-step", "because": "it is not there"}
+    there = {"referer": f"http://saltus.test/runs/{waiting}?all=1#gate", "accept": "text/html"}
+    refused = client.post(f"/api/v1/runs/{waiting}/skip", data=sent, headers=there)
+    assert refused.status_code >= 400
+    assert f'<a href="/runs/{waiting}?all=1">Back to where the button is</a>' in refused.text
+    elsewhere = {**there, "referer": "http://evil.example/runs"}
+    assert "Back to where" not in client.post(f"/api/v1/runs/{waiting}/skip", data=sent, headers=elsewhere).text
+
+
 def test_a_run_of_another_version_is_listed_and_does_not_stop_the_others(
     page: Page, journal: Journal, waiting: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
@@ -18,6 +19,7 @@ from saltus.journal.approvals import AnswerNotCounted
 from saltus.journal.connection import JournalUnreachable
 from saltus.journal.store import NotFound
 from saltus.web.access import Forged, NotLoggedIn, TooManyTries, site_of
+from saltus.web.login import inside
 from saltus.web.rendering import render
 
 log = logging.getLogger(__name__)
@@ -110,4 +112,11 @@ def _answer(request: Request, problem: Problem) -> Response:
     if wants_json(request):
         headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
         return JSONResponse({"error": problem.model_dump()}, problem.status, headers)
-    return render(request, "error.html.j2", status=problem.status, problem=problem)
+    return render(request, "error.html.j2", status=problem.status, problem=problem, back=_back(request))
+
+
+def _back(request: Request) -> str | None:
+    """The page of ours on which the button was pressed."""
+    page = urlsplit(request.headers.get("referer", ""))
+    pressed = request.method == "POST" and page.netloc == request.headers.get("host")
+    return inside(page._replace(scheme="", netloc="", fragment="").geturl()) if pressed else None

@@ -17,6 +17,8 @@ from saltus.errors import OperatorError
 from saltus.web.access import cookie_name
 from saltus.web.provider import Provider, read_provider
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the provider's own
+
 SECRET = "of the page and the provider"
 
 

@@ -248,7 +248,7 @@ def test_waiting_for_a_minion_that_does_not_come_ends(lab: Lab, victim: Minion) 
     with pytest.raises(NoReturn) as silent:
         lab.fleet.wait_for(["ctl01", "vic01"], 4)
     assert list(silent.value.missing) == ["vic01"]
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 60
 
 
 def test_a_running_master_is_found_again_by_another_process(lab: Lab) -> None:

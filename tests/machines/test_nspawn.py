@@ -107,7 +107,7 @@ def test_services_are_stopped_before_the_power_goes_unless_they_take_too_long(
     output(nspawn, "ctl01-a", "systemctl start slow")
     started = time.monotonic()
     nspawn.stop("ctl01-a", timeout_s=4)
-    assert time.monotonic() - started < 7
+    assert time.monotonic() - started < 40  # not the minute that the service would take
     nspawn.start("ctl01-a")
     assert (nspawn.run("ctl01-a", ["test", "-e", "/root/stopped"]).returncode == 0) is is_clean
 

@@ -24,13 +24,9 @@ class Web(Command):
         parser.add_argument("--certificate", metavar="FILE", type=Path, help="speak TLS: the certificate chain, PEM")
         parser.add_argument("--key", metavar="FILE", type=Path, help="its key")
         parser.add_argument("--behind-tls", action="store_true", help="a proxy in front speaks TLS to the browsers")
-        parser.add_argument(
-            "--oidc-issuer", metavar="URL", help="log in by OpenID Connect, too: the provider's address"
-        )
+        parser.add_argument("--oidc-issuer", metavar="URL", help="log in by OpenID Connect: the provider's address")
         parser.add_argument("--oidc-client", metavar="ID", help="what the provider calls this page")
-        parser.add_argument(
-            "--oidc-secret", metavar="FILE", type=Path, help="what the page proves that with, in a file"
-        )
+        parser.add_argument("--oidc-secret", metavar="FILE", type=Path, help="a file of what the page proves it with")
         parser.add_argument(
             "--oidc-claim", metavar="NAME", default="preferred_username",
             help="what the provider says that is the name of an account [preferred_username]",

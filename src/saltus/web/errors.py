@@ -117,6 +117,11 @@ def _answer(request: Request, problem: Problem) -> Response:
 
 def _back(request: Request) -> str | None:
     """The page of ours on which the button was pressed."""
-    page = urlsplit(request.headers.get("referer", ""))
-    pressed = request.method == "POST" and page.netloc == request.headers.get("host")
-    return inside(page._replace(scheme="", netloc="", fragment="").geturl()) if pressed else None
+    if request.method != "POST":
+        return None
+    try:
+        page = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # whatever somebody may send there
+        return None
+    ours = page.netloc == request.headers.get("host")
+    return inside(page._replace(scheme="", netloc="", fragment="").geturl()) if ours else None

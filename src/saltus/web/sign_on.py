@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from saltus.errors import OperatorError
-from saltus.journal.accounts import Account
+from saltus.journal.accounts import Account, AccountRefused
 from saltus.web.access import begin_session, client_of, site_of
 from saltus.web.login import inside, show_form
 from saltus.web.provider import Provider
@@ -120,14 +120,17 @@ class SignOn:
         return name
 
     def _account(self, request: Request, name: str) -> Account:
-        found = [each for each in site_of(request).journal.accounts.all() if each.name == name and each.active]
-        if not found:
+        try:
+            found = site_of(request).journal.accounts.find(name)
+        except AccountRefused:
+            found = None
+        if found is None or not found.active:
             raise NotSignedOn(
                 what="you are not logged in",
                 because=f"{self._provider.host} says that you are {name}, and there is no open account of that name",
                 do=f"an approver makes one, with a role: saltus user add {name} --role viewer",
             )
-        return found[0]
+        return found
 
     async def _asked(self, question: Any) -> Any:
         """The provider's answer. Whatever it says wrong, or does not say, is an error that tells so."""

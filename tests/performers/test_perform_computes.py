@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -11,12 +12,12 @@ from world import World
 
 from planning import catalog
 from saltus.commands import runs
-from saltus.errors import Abort
+from saltus.errors import Abort, OperatorError
 from saltus.journal.approvals import Person
 from saltus.journal.fold import RunState
 from saltus.plan import Plan
 from saltus.plan.actions import RunManage, WaitFor
-from saltus.plan.data_plane import ComparePackages, UpgradePackages
+from saltus.plan.data_plane import ComparePackages, ProveComputes, UpgradePackages
 from saltus.planner.computes import ComputeRequest
 from saltus.planner.plans import plan_compute, plan_compute_rollback
 from saltus.runner.gates import AutoApprover
@@ -265,17 +266,37 @@ def test_a_minion_that_dies_in_the_middle_fails_its_node_alone_and_names_the_job
 
 
 def test_a_node_is_tried_again_before_it_is_given_up(computes: World, nodes: dict[str, Node]) -> None:
-    answers = iter(["fails", "works"])
+    function, original, asked = "saltus_packages.upgrade", computes.fleet.call, Counter[str]()
+    break_(computes, "cmp01", function, "the mirror is away")
 
-    def flaky(minion: str, *_: object) -> Any:
-        if next(answers) == "fails":
-            raise_ = computes.fleet
-            raise_.answer("saltus_packages.upgrade", {"seconds": 1, "changed": 1, "set_aside": []}, minion="cmp01")
-        return {"seconds": 1, "changed": 1, "set_aside": []}
+    def call(target: Any, called: str, *args: object, **kwargs: Any) -> Any:
+        asked[called] += 1
+        if asked[function] == 2:
+            mend(computes, "cmp01", function, nodes)
+        return original(target, called, *args, **kwargs)
 
-    computes.fleet.answer("saltus_packages.upgrade", flaky, minion="cmp01")
+    computes.fleet.call = call  # type: ignore[method-assign]
     state = computes.perform(UpgradePackages(nodes=("cmp01",), suite="trixie", release="epoxy"))
     assert state.summary == "1 upgraded"
+    assert asked[function] == 2
+
+
+def test_an_instance_that_stays_silent_is_followed_by_another_and_that_is_told(
+    computes: World, nodes: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted = Counter[str]()
+
+    def prove(_ground: object, _context: object, node: str) -> str:
+        booted[node] += 1
+        if node == "cmp02" or booted[node] == 1:
+            raise OperatorError(what=f"no ping from {node}", because="its port stayed down", do="look there")
+        return "it answered"
+
+    monkeypatch.setattr(performers_of_computes, "prove", prove)
+    state = computes.perform(ProveComputes(nodes=("cmp01", "cmp02")))
+    assert state.evidence["worked"] == {"cmp01": "it answered; one before it did not: no ping from cmp01"}
+    assert state.evidence["failed"] == {"cmp02": "no ping from cmp02: its port stayed down"}
+    assert booted == {"cmp01": 2, "cmp02": 2}
 
 
 def test_nodes_with_the_same_difference_are_told_as_one(computes: World, nodes: dict[str, Node]) -> None:

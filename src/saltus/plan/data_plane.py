@@ -159,6 +159,8 @@ class ProveComputes(ActionBase):
 
     kind: Literal["computes.prove"] = "computes.prove"
     nodes: tuple[str, ...]
+    retries: int = 1
+    """How often another instance is booted before the compute is given up. That it was needed stands in the report."""
 
 
 class EnableComputes(ActionBase):

@@ -230,4 +230,5 @@ def brief(why: str) -> str:
     """The line of an error that says most, for a summary: the first, or the last of a traceback."""
     lines = [line.strip() for line in why.strip().splitlines() if line.strip()] or [why]
     told = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
-    return told.removeprefix("ERROR: ")[:160]
+    told = told.removeprefix("ERROR: ")
+    return told if len(told) <= 160 else f"{told[:157]}..."

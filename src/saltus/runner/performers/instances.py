@@ -50,7 +50,7 @@ def _boot(
     """The instance, and the boot_id that its guest tells; deleted again unless it is to be kept."""
     node = ground.cloud.node(host)
     connection = connect(ground.login(str(ground.cloud.networks.management.vip)))
-    address = _free_address(ground, connection)
+    address = _address_of(ground, connection, name)
     context.say(f"booting {name} on {host} at {address.ip}")
     booted = instances.boot(
         connection,
@@ -75,13 +75,17 @@ def _told(booted: instances.Instance) -> str:
     )
 
 
-def _free_address(ground: Ground, connection: Any) -> IPv4Interface:
-    """The last address of the external network that no port has."""
+def _address_of(ground: Ground, connection: Any, name: str) -> IPv4Interface:
+    """Where the instance stands: at its port, when an attempt that was cut short has left it, or else at the last
+    address of the external network that no port has."""
     external = ground.cloud.networks.external
     with translated("cannot look for a free address"):
         network = connection.network.find_network(instances.NETWORK, ignore_missing=False)
-        ports = connection.network.ports(network_id=network.id)
-        taken = {address["ip_address"] for port in ports for address in port.fixed_ips}
+        ports = list(connection.network.ports(network_id=network.id))
+    taken = {address["ip_address"]: port.name for port in ports for address in port.fixed_ips}
+    for address, owner in taken.items():
+        if owner == name:
+            return IPv4Interface(f"{address}/{external.cidr.prefixlen}")
     for address in reversed(list(external.cidr.hosts())):
         if str(address) not in taken and address != external.host:
             return IPv4Interface(f"{address}/{external.cidr.prefixlen}")

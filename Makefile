@@ -56,7 +56,7 @@ test: install  ## Everything but the data plane: three quarters of an hour on tw
 	  $(MAKE) test-upgrade && \
 	  $(VENV)/bin/pytest -q -m long
 	@echo "left out: the data plane on a real cloud, an hour: make test-lab"
-	@echo "left out: the same upgrade with its runner killed at every position, hours: make test-crash"
+	@echo "left out: the same upgrade with its runner killed at every position, an hour: make test-crash"
 
 test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real cloud, beside your own lab's state
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_upgrade.py; code=$$?; \
@@ -65,7 +65,7 @@ test-upgrade: install  ## A control plane from Zed to Epoxy and back on a real c
 test-lab: test-upgrade  ## And the computes behind it: package differences, a sample, all, their way back
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_computes.py
 
-test-crash: install  ## An upgrade of a real cloud and its way back, the runner killed at every journal position: an hour or two
+test-crash: install  ## An upgrade of a real cloud and its way back, the runner killed at every journal position: an hour
 	SALTUS_STATE=$(LAB_STATE) $(VENV)/bin/pytest -q -s -x -m lab tests/lab/test_crash.py; code=$$?; \
 	  SALTUS_STATE=$(LAB_STATE) $(SALTUS) lab down --destroy; exit $$code
 

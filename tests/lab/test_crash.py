@@ -5,7 +5,7 @@ the runner killed wherever it can be (tests/lab/killed.py says where) and taken 
 back, killed likewise. The end is that of the undisturbed run, no finished step is performed again, and the tenant's
 instance lives on.
 
-Needs root and about 10 GiB; an hour or two on two cores with nothing else to do. `SALTUS_CRASH_POINTS=middle,before`
+Needs root and about 10 GiB; an hour on two cores with nothing else to do. `SALTUS_CRASH_POINTS=middle,before`
 leaves out the positions between which nothing of the world changes, and takes half of that. What was killed where is
 kept in the state directory: a story that was stopped is taken up by naming the tests that are left, on the cloud that
 was kept.

@@ -58,6 +58,9 @@ def test_facts_are_what_machines_and_minions_say(provider: FakeProvider, fleet: 
     assert facts.schemas == {"nova": ("a", "b")}
     assert facts.backups == ("frozen", "rehearsal")
     assert facts.database_bytes == 1000
+    assert control.was is None
+    older = gather_facts(small(), provider, fleet, was={"ctl01-a": "yoga"}.get)
+    assert (older.machines["ctl01-a"].was, older.machines["dbs01"].was) == ("yoga", None)
 
 
 def test_a_machine_that_is_off_is_a_fact_and_is_not_asked(provider: FakeProvider, fleet: FakeFleet) -> None:

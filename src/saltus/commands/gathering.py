@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +16,10 @@ from saltus.runner.performers.databases import write_line
 CALL_TIMEOUT_S = 60.0
 
 
-def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
-    """What is, now. A machine that is off or silent is part of the answer, not an error."""
+def gather_facts(
+    cloud: Cloud, provider: Provider, fleet: Fleet, *, was: Callable[[str], str | None] = lambda _machine: None
+) -> Facts:
+    """What is, now; `was` knows MachineFacts.was. That a machine is off or silent is an answer, not an error."""
     known = {machine.name for machine in cloud.machines()}
     machines = {machine.name: machine for machine in provider.list() if machine.name in known}
     running = sorted(name for name, machine in machines.items() if machine.is_running)
@@ -44,7 +46,7 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
     writes = ask([name for name in labels if FROZEN in labels[name]], "saltus_writes.since", FROZEN)
     return Facts(
         machines={
-            name: _machine(machine, versions.result(), disks.result(), vips.result())
+            name: _machine(machine, was(name), versions.result(), disks.result(), vips.result())
             for name, machine in sorted(machines.items())
         },
         schemas=_schemas(schemas.result()),
@@ -56,7 +58,11 @@ def gather_facts(cloud: Cloud, provider: Provider, fleet: Fleet) -> Facts:
 
 
 def _machine(
-    machine: Machine, versions: Mapping[str, Any], disks: Mapping[str, Any], vips: Mapping[str, Any]
+    machine: Machine,
+    was: str | None,
+    versions: Mapping[str, Any],
+    disks: Mapping[str, Any],
+    vips: Mapping[str, Any],
 ) -> MachineFacts:
     labels = machine.spec.labels
     free = [disk["free_bytes"] for disk in disks.get(machine.name, {}).values()]
@@ -64,6 +70,7 @@ def _machine(
         node=labels.get("node", machine.name),
         slot=labels.get("slot") or None,
         release=labels.get("release"),
+        was=was,
         running=machine.is_running,
         answers=machine.name in versions,
         versions=versions.get(machine.name, {}),

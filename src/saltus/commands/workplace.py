@@ -172,4 +172,6 @@ class Workplace:
 
     def gather(self) -> Facts:
         """The facts of the running cloud, through Salt. Raises NoMaster when there is no master."""
-        return gather_facts(self.cloud, self.provider, self.fleet)
+        return gather_facts(
+            self.cloud, self.provider, self.fleet, was=lambda machine: self.keys.recorded(machine).get("was")
+        )

@@ -49,8 +49,8 @@ def finish(scene: ComputeScene) -> Stage:
         id="finish",
         title="End the transition: no compute is old any more",
         impact=Impact.API_DOWN,
-        way_back="saltus plan compute --rollback NODE... sets the workaround for old computes again; rows that the"
-        " online data migrations have moved stay where they are, which the older release's computes do not see",
+        way_back="none: nova takes no compute back that is older than all of them; until here, and not from here on,"
+        " saltus plan compute --rollback NODE... returns any",
         steps=(
             Step(
                 id="finish/all-upgraded",

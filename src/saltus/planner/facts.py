@@ -14,6 +14,8 @@ class MachineFacts(BaseModel):
     slot: str | None = None
     release: str | None = None
     """What it is deployed as; None for a machine that Saltus did not create."""
+    was: str | None = None
+    """The older release that the cloud still takes a compute for, until the last of them has come through."""
     running: bool
     answers: bool
     """Its minion answered."""

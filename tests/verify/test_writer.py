@@ -31,11 +31,15 @@ class Keystone:
         return Answer("" if status in good else f"{status} from keystone", status)
 
 
-def test_a_write_that_was_served_although_its_answer_was_lost_does_not_fail_for_ever() -> None:
+def asked() -> tuple[Keystone, Writer]:
     keystone = Keystone()
     made = next(api.write for api in APIS if api.name == "keystone")
     assert made is not None
-    writer = Writer(made, cast(Caller, keystone))
+    return keystone, Writer(made, cast(Caller, keystone))
+
+
+def test_a_write_that_was_served_although_its_answer_was_lost_does_not_fail_for_ever() -> None:
+    keystone, writer = asked()
     keystone.loses_answers = True
     assert not cast(Answer, writer.sample()).is_good
     keystone.loses_answers = False
@@ -44,10 +48,7 @@ def test_a_write_that_was_served_although_its_answer_was_lost_does_not_fail_for_
 
 
 def test_while_a_database_takes_no_writes_that_there_is_nothing_to_remove_is_no_good_sign() -> None:
-    keystone = Keystone()
-    made = next(api.write for api in APIS if api.name == "keystone")
-    assert made is not None
-    writer = Writer(made, cast(Caller, keystone))
+    keystone, writer = asked()
     keystone.writes_nothing = True
     assert [cast(Answer, writer.sample()).status for _ in range(4)] == [500] * 4
     keystone.writes_nothing = False

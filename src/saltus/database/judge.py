@@ -24,7 +24,7 @@ _REVISION = re.compile(
 
 _LAST_LINES = 40
 
-_NO_ROOM = "somebody, or the kernel for want of memory (dmesg says so), ended it"
+_KILLED = "somebody, or the kernel (for want of memory, mostly: dmesg says so), ended it"
 
 _IGNORED = re.compile(r"^Exception ignored in: .*\n(?:Traceback .*\n(?:[ \t]+.*\n)*.*\n?)?", re.MULTILINE)
 """What Python itself tells and passes over: eventlet's locks say so in every fork, until they know Python 3.9."""
@@ -75,7 +75,7 @@ def judge_command(
     where = f" at revision {at}" if at else ""
     raise SyncFailed(
         what=f"{' '.join(result.argv)} failed{where}, {killed or f'exit code {result.exit_code}'}",
-        because=(f"it printed: {said}" if said else _NO_ROOM if killed == "killed by SIGKILL" else "its end says so")
+        because=(f"it printed: {said}" if said else _KILLED if killed else "its exit code says so")
         + f"; its last lines:\n{last_lines(result.output)}",
         do=do,
     )

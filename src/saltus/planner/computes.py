@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saltus.catalog.releases import Releases
@@ -12,7 +12,6 @@ from saltus.pipelines.backends import BACKENDS, ovn_central
 from saltus.pipelines.waves import ComputeScene, Member
 from saltus.plan.databases import Command
 from saltus.planner.facts import Facts, binding_facts
-from saltus.planner.refusals import refuse
 from saltus.planner.rolling import Role, RollingRequest, choose, control_machines, release_of
 
 
@@ -68,8 +67,8 @@ def _central(cloud: Cloud, facts: Facts, target: str, releases: Releases) -> Ite
             yield Member(node.name, ovn_central.BACKEND, suite, str(found.release))
 
 
-def refuse_behind_the_last(cloud: Cloud, facts: Facts, nodes: Sequence[str]) -> None:
-    """Raise Refused when the transition has ended: a nova-compute older than all others is refused by nova for good.
+def behind_the_last(cloud: Cloud, facts: Facts) -> Iterator[str]:
+    """Why no compute returns once the transition has ended: nova refuses one that is older than all others, for good.
 
     It compares a service that comes up with the oldest on its record, which only goes up (nova/objects/service.py,
     `_check_minimum_version`; seen on a lab: Zed behind Epoxy, ServiceTooOld).
@@ -77,10 +76,9 @@ def refuse_behind_the_last(cloud: Cloud, facts: Facts, nodes: Sequence[str]) -> 
     control = {release_of(facts, machine) for machine in control_machines(cloud, facts)}
     found = [facts.machines[node.name] for node in cloud.with_role("nova.compute") if node.name in facts.machines]
     if found and {machine.was or machine.release for machine in found} == control:
-        refuse(
-            f"{', '.join(nodes)} cannot be rolled back",
-            ["the last compute has come through, and nova takes none back that is older than all of them"],
-            "computes return before the stage finish of their upgrade, and not behind it; repair them as they are",
+        yield (
+            "the last compute has come through, and nova takes none back that is older than all of them"
+            " (ServiceTooOld): repair them as they are"
         )
 
 

@@ -19,7 +19,7 @@ from saltus.plan import Impact, Plan, Stage
 from saltus.plan.actions import CreateMachine
 from saltus.plan.databases import CheckWrites
 from saltus.planner import refusals
-from saltus.planner.computes import COMPUTES, ComputeRequest, make_compute_scene, refuse_behind_the_last
+from saltus.planner.computes import COMPUTES, ComputeRequest, behind_the_last, make_compute_scene
 from saltus.planner.facts import Facts, binding_facts
 from saltus.planner.gateways import GatewayRequest, make_gateway_scene, make_gateway_way_back
 from saltus.planner.images import image_of
@@ -82,8 +82,7 @@ def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeR
 
 def plan_compute_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, nodes: Sequence[str]) -> Plan:
     """These computes back to what they were before their upgrade. Raises Refused with every reason."""
-    refuse_behind_the_last(cloud, facts, nodes)
-    wave, release = make_way_back(cloud, facts, nodes, COMPUTES)
+    wave, release = make_way_back(cloud, facts, nodes, COMPUTES, more=behind_the_last(cloud, facts))
     question = f"Return {', '.join(nodes)} to {release}? Instances that run there go on running."
     stages = (
         rolling.ask(question, tuple(nodes)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -118,9 +118,11 @@ def choose(
     return found_
 
 
-def make_way_back(cloud: Cloud, facts: Facts, nodes: Sequence[str], role: Role) -> tuple[Wave, str]:
-    """The nodes that return, and the release they return to. Raises Refused."""
-    reasons = list(_of_nodes(cloud, nodes, role))
+def make_way_back(
+    cloud: Cloud, facts: Facts, nodes: Sequence[str], role: Role, *, more: Iterable[str] = ()
+) -> tuple[Wave, str]:
+    """The nodes that return, and the release they return to. Raises Refused with every reason, `more` among them."""
+    reasons = [*_of_nodes(cloud, nodes, role), *more]
     sources: dict[str, str] = {}
     for name in nodes:
         found, kept = facts.machines.get(name), facts.ways_back.get(name)

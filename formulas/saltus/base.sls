@@ -27,6 +27,4 @@ saltus policy-rc.d:
   file.managed:
     - name: /usr/sbin/policy-rc.d
     - mode: '0755'
-    - contents: |
-        #!/bin/sh
-        exit 101
+    - contents: {{ salt['saltus_packages.policy']() | json }}

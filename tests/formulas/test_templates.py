@@ -29,7 +29,8 @@ def sample(role: str, release: str, suite: str) -> dict[str, Any]:
         place = secrets
         for folder in folders:
             place = place.setdefault(folder, {})
-        place[name] = {"0": "a", "1": "b"} if name in ("fernet", "credential") else PASSWORD.format(name)
+        sets = {"fernet": ("0", "1"), "credential": ("0", "1"), "migration": ("private", "public")}
+        place[name] = dict.fromkeys(sets[name], "a") if name in sets else PASSWORD.format(name)
     return {
         "saltus": {
             "cloud": "small",
@@ -60,6 +61,7 @@ def jinja() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(FORMULAS), undefined=jinja2.StrictUndefined, extensions=["jinja2.ext.do"]
     )
     environment.filters["json"] = json.dumps
+    environment.globals["salt"] = {"saltus_packages.policy": lambda: "#!/bin/sh\nexit 101\n"}
     return environment
 
 
@@ -78,7 +80,7 @@ def test_every_file_of_the_role_renders_and_its_options_can_be_read(role: str, r
     for path, text in render(role, release, suite).items():
         assert text.strip(), path
         assert "{{" not in text, path
-        is_ini = path.endswith((".ini", ".conf", ".cnf")) and "apache" not in path
+        is_ini = path.endswith((".ini", ".conf", ".cnf")) and "apache" not in path and "ssh" not in path
         if not is_ini or "/etc/memcached" in path or "rabbitmq" in path:
             continue
         parser = configparser.RawConfigParser(strict=False, allow_no_value=path.endswith(".cnf"))
@@ -119,6 +121,15 @@ def test_a_compute_that_pretends_keeps_its_identity_where_there_is_one_to_keep()
 
     assert driver("zed", "bookworm") == "compute_driver = fake.FakeDriver"
     assert driver("epoxy", "trixie") == "compute_driver = fake.FakeDriverWithoutFakeNodes"
+
+
+def test_instances_move_over_ssh_where_the_node_has_the_role_for_it() -> None:
+    pillar = sample("nova.compute", "zed", "bookworm")
+    template = jinja().get_template("templates/nova.conf.jinja")
+    assert "live_migration_uri" not in template.render(pillar=pillar, values={"compute": True})
+    pillar["saltus"]["roles"]["nova.migration"] = {}
+    text = template.render(pillar=pillar, values={"compute": True})
+    assert "live_migration_uri = qemu+ssh://nova@%s/system\nlive_migration_inbound_addr = 192.0.2.11\n" in text
 
 
 def test_services_listen_on_the_machines_own_address() -> None:

@@ -1,6 +1,7 @@
 """The secret store: written at random, read by its owner alone, and never shown."""
 
 import base64
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_keys_have_the_form_that_the_services_demand(store: SecretStore) -> None
         assert all(len(base64.urlsafe_b64decode(key)) == 32 for key in found.values())
     assert len(store.get("heat_auth_encryption_key")) == 32
     assert store.get("database:nova") != store.get("service:nova")
+
+
+def test_a_pair_of_keys_is_one_that_ssh_takes(tmp_path: Path, small: Cloud) -> None:
+    store = SecretStore(tmp_path, "pairs")
+    store.generate(small, also=["nova:migration"])
+    pair = store.get("nova:migration")
+    assert isinstance(pair, dict)
+    file = tmp_path / "identity"
+    file.write_text(pair["private"])
+    file.chmod(0o600)
+    told = subprocess.run(["ssh-keygen", "-y", "-f", file], capture_output=True, text=True, check=True)
+    assert told.stdout.split()[:2] == pair["public"].split()
 
 
 def test_generating_again_changes_nothing(store: SecretStore, small: Cloud) -> None:

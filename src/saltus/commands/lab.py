@@ -14,15 +14,19 @@ from saltus.journal.fold import RunState
 from saltus.journal.store import NotReadable
 from saltus.machines import host
 from saltus.machines.provider import Machine
+from saltus.model.cloud import Cloud
+from saltus.pipelines.backends import BACKENDS, gateway
 from saltus.planner import plans
 from saltus.planner.scenes import serving_slot
 from saltus.runner.gates import AutoApprover, this_person
 from saltus.runner.performers.machines import ANSWER_TIMEOUT_S
 from saltus.runner.progress import Progress
 from saltus.verify import instances
+from saltus.verify.computes import COMPUTE, OpenStackComputes, await_agents
 from saltus.verify.connection import connect
 
 BOOT_EACH_S = 30.0
+AGENTS_TIMEOUT_S = 240.0
 GOLDEN = "golden"
 """The label of the copies of all disks, taken when the cloud had just been deployed."""
 
@@ -83,7 +87,7 @@ def prepare_host(workplace: Workplace, progress: Progress) -> None:
 def start(workplace: Workplace, progress: Progress) -> None:
     """Boot what is off and belongs to the serving slot; units that were enabled come up with their machine."""
     if _boot(workplace, progress):
-        wait_for_apis(workplace, progress)
+        wait_until_it_serves(workplace, progress)
 
 
 def _boot(workplace: Workplace, progress: Progress) -> list[str]:
@@ -137,8 +141,8 @@ def _is_as_deployed(workplace: Workplace, machine: Machine) -> None:
         workplace.provider.relabel(machine.name, {**machine.spec.labels, "release": release})
 
 
-def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
-    """Return when the serving proxy passes on every API, and the tenant's instance runs again."""
+def wait_until_it_serves(workplace: Workplace, progress: Progress) -> None:
+    """Return when the serving proxy passes on every API, agents have reported, and the tenants' instances run again."""
     facts = workplace.gather()
     slot = serving_slot(workplace.cloud, facts)
     for node in workplace.cloud.with_role("haproxy.proxy"):
@@ -152,8 +156,30 @@ def wait_for_apis(workplace: Workplace, progress: Progress) -> None:
                 do=f"saltus lab exec {proxy} systemctl --failed, and the same on the control node",
             )
     networks = workplace.cloud.networks
+    connection = connect(workplace.login(str(networks.management.vip)))
+    progress.note("waiting until computes and agents report")
+    silent: dict[str, str] = {}
+    for agents, nodes in _reporting(workplace.cloud).items():
+        silent |= await_agents(OpenStackComputes(connection), nodes, agents, timeout_s=AGENTS_TIMEOUT_S)
+    if silent:
+        raise OperatorError(
+            what=f"{', '.join(sorted(silent))} came up and cannot carry instances",
+            because="; ".join(f"{node}: {why}" for node, why in sorted(silent.items())),
+            do=f"saltus lab exec {min(silent)} systemctl --failed; then `saltus lab up` again",
+        )
     progress.note("waiting until the tenants' instances answer")
-    instances.bring_back(connect(workplace.login(str(networks.management.vip))), networks.external.cidr)
+    instances.bring_back(connection, networks.external.cidr)
+
+
+def _reporting(cloud: Cloud) -> dict[tuple[str, ...], list[str]]:
+    """{agents: the nodes on which they must be alive before an instance can be given to the cloud}."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for node in cloud.nodes:
+        if node.compute:
+            found.setdefault((COMPUTE, *BACKENDS[node.compute.backend].agents), []).append(node.name)
+        if node.runs("neutron.gateway"):
+            found.setdefault(gateway.BACKEND.agents, []).append(node.name)
+    return found
 
 
 def down(workplace: Workplace, *, destroy: bool) -> list[str]:

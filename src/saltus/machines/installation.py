@@ -154,6 +154,8 @@ class Installation:
                 if not (self.cache / package.name).exists():
                     package.rename(self.cache / package.name)
         policy.unlink()
+        for key in (root / "etc/ssh").glob("ssh_host_*"):
+            key.unlink()  # each machine makes its own
 
     def _disable(self, root: Path, starts: set[Path], *, keep: Sequence[str]) -> None:
         links = {link for link in starts if _started_by(link) not in keep}

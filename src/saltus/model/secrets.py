@@ -23,10 +23,13 @@ Decrypt = Callable[[str], str]
 """A text with its PGP messages decrypted (`fleet.decryption`). Raises an OperatorError."""
 
 Secret = str | dict[str, str]
-"""A password, or a set of numbered keys: `{"0": ..., "1": ...}`."""
+"""A password, a set of numbered keys (`{"0": ..., "1": ...}`) or a pair of them."""
 
 KEY_SETS = ("fernet", "credential")
 """Keystone's key repositories. The highest number is the primary key, 0 the staged one (keystone: fernet-token-faq)."""
+
+KEY_PAIRS = ("nova:migration",)
+"""Pairs of keys of ssh: `{"private": ..., "public": ...}`, as ssh-keygen writes them."""
 
 HEAT_KEY = "heat_auth_encryption_key"
 """heat's auth_encryption_key; heat refuses to start unless it has exactly 32 characters."""
@@ -170,7 +173,21 @@ class SecretStore:
 def _random(path: str) -> Secret:
     if path in KEY_SETS:
         return {number: base64.urlsafe_b64encode(random.token_bytes(32)).decode() for number in ("0", "1")}
+    if path in KEY_PAIRS:
+        return _key_pair()
     return "".join(random.choice(ALPHABET) for _ in range(32 if path == HEAT_KEY else 24))
+
+
+def _key_pair() -> Secret:
+    # Imported here: it costs more than the rest of a command that makes no key.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    return {
+        "private": key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+        "public": key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+    }
 
 
 def _find(content: Mapping[str, Any], path: str) -> Any:

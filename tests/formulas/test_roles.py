@@ -20,7 +20,7 @@ CONTROL = (
 
 def test_every_role_of_the_architecture_is_known() -> None:
     others = {"mariadb.server", "rabbitmq.server", "haproxy.proxy", "horizon.server", "nova.compute", "neutron.compute"}
-    others |= {"neutron.gateway", "ovn.central"}
+    others |= {"nova.migration", "neutron.gateway", "ovn.central"}
     assert {role.role for role in load_roles().roles} == others | set(CONTROL)
 
 

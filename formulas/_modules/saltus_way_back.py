@@ -96,8 +96,8 @@ def kept():
 def restore():
     """Put back what was kept -> {"release", "put_back", "removed", "differences", "seconds"}. May be repeated.
 
-    Nothing is stopped or started. `differences` are packages, files of /etc and what programs may do as root that are not
-    as they were: none, unless somebody writes meanwhile.
+    Nothing is stopped or started but sshd, which cannot run an older program for who logs in. `differences` are packages,
+    files of /etc and what programs may do as root that are not as they were: none, unless somebody writes meanwhile.
     """
     begun, found = time.monotonic(), _meta()
     if not found:
@@ -111,6 +111,7 @@ def restore():
     pathlib.Path("/var/lib/saltus/packages/upgrade.json").unlink(missing_ok=True)
     subprocess.run(["systemctl", "daemon-reexec"], check=False, timeout=120)
     subprocess.run(["systemctl", "daemon-reload"], check=False, timeout=120)
+    subprocess.run(["systemctl", "try-restart", "ssh.service"], check=False, timeout=120)
     return {
         "release": found["release"],
         "put_back": put_back,

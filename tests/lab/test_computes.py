@@ -1,8 +1,9 @@
 """The data plane of a real cloud: Epoxy's control plane over Zed's computes, until all computes run Epoxy.
 
 Two computes run real guests, two pretend. Needs root and about 20 GiB; an hour on two cores. One story in order: the
-control plane moves; an expired gate touches nobody; the sample and its way back; a failure within a batch; all the
-others; the end of the transition. The tests share the cloud, and each says what it expects of the one before.
+control plane moves; an expired gate touches nobody; the sample and its way back; instances that are moved before their
+host is upgraded; a failure within a batch, and beside it no end of the transition; all the others; the end, and no way
+back behind it. The tests share the cloud, and each says what it expects of the one before.
 
 It lies beside the cloud of test_upgrade.py, in a state directory and networks of its own, and takes its images. What
 the tests leave for each other is kept in that directory, too: a story that failed is taken up where it stopped by
@@ -27,6 +28,7 @@ from saltus.commands.settings import Settings, shipped
 from saltus.commands.workplace import Workplace
 from saltus.fleet.port import values
 from saltus.verify import instances
+from saltus.verify.computes import DRAIN_KEY
 from saltus.verify.connection import connect
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
@@ -37,6 +39,8 @@ DEMO = "10.82.0.11"
 FLOATING = "10.82.0.50"
 GUESTS = {"demo-1": DEMO, "demo-2": "10.82.0.12", "demo-3": FLOATING}
 """{instance: where it answers through the whole story}; the last one behind a router of the gateways."""
+MOVED = {"moved-live": ("10.82.0.13", "live-migrate"), "moved-cold": ("10.82.0.14", "cold-migrate")}
+"""{instance: where it answers, and how it is moved off a compute that is upgraded}."""
 GATEWAYS = ("gtw01", "gtw02")
 BEHIND, BEHIND_CIDR, INNER = "behind", "192.168.55.0/24", "192.168.55.10"
 
@@ -133,6 +137,28 @@ def boot_behind_a_router(connection: Any, host: str) -> None:
     )
     connection.compute.wait_for_server(server, interval=1, wait=240)
     connection.network.create_ip(floating_network_id=outside.id, port_id=port.id, floating_ip_address=FLOATING)
+
+
+def boot_to_be_moved(workplace: Workplace, name: str, host: str) -> None:
+    """An instance that asks to be moved, and that no pretended compute takes: its image wants qemu."""
+    connection, gateway = cloud(workplace), str(workplace.cloud.networks.external.host)
+    address, how = IPv4Interface(f"{MOVED[name][0]}/24"), MOVED[name][1]
+    connection.image.update_image(instances.image_for(connection, address, gateway), img_hv_type="qemu")
+    booted = instances.boot(connection, name, host=host, address=address, gateway=gateway)
+    connection.compute.set_server_metadata(booted.id, **{DRAIN_KEY: how})
+
+
+def hosts(workplace: Workplace) -> dict[str, str]:
+    """{instance: its compute}."""
+    return {server.name: server.compute_host for server in cloud(workplace).compute.servers(all_projects=True)}
+
+
+def log_in(workplace: Workplace, source: str, target: str) -> int:
+    """The exit code of ssh from one compute to another, as nova: sshd must run what is installed."""
+    address = str(workplace.cloud.node(target).machines()[0].address)
+    return workplace.provider.run(
+        source, ["runuser", "-u", "nova", "--", "ssh", address, "true"], timeout_s=60
+    ).returncode
 
 
 def carriers(workplace: Workplace) -> dict[str, set[str]]:
@@ -250,6 +276,7 @@ def test_the_sample_is_upgraded_where_it_stands_and_its_guest_lives_on(
     assert workplace.provider.run("cmp01", ["pgrep", "-f", "qemu-system"], timeout_s=30).stdout.split() == story["qemu"]
     assert boot_ids() == story["boot_ids"]
     assert services(workplace)["cmp01"] == ("enabled", "up")
+    assert log_in(workplace, "cmp02", "cmp01") == 0, "whoever must mend it can log in"
 
 
 def test_the_sample_returns_to_exactly_what_it_was(workplace: Workplace, story: dict[str, Any]) -> None:
@@ -263,12 +290,19 @@ def test_the_sample_returns_to_exactly_what_it_was(workplace: Workplace, story: 
     assert releases(workplace)["cmp01"] == "zed"
     assert services(workplace)["cmp01"] == ("enabled", "up")
     assert boot_ids() == story["boot_ids"]
+    assert log_in(workplace, "cmp02", "cmp01") == 0
 
 
 def test_a_node_that_fails_in_a_batch_stays_disabled_and_the_run_pauses(
     workplace: Workplace, story: dict[str, Any]
 ) -> None:
-    """cmp03 has no room: its batch goes on without it, the next one is not begun, nobody's instance is touched."""
+    """cmp03 has no room: its batch goes on without it, and nobody's instance is touched.
+
+    Two instances ask to be moved: off cmp01 while both run Zed, and off cmp02 to a cmp01 that runs Epoxy.
+    """
+    for name in MOVED:
+        boot_to_be_moved(workplace, name, "cmp01")
+    story["moved"] = {name: instances.boot_id(address) for name, (address, _) in MOVED.items()}
     full = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", "/var/cache/apt/archives"]
     assert workplace.provider.run("cmp03", full, timeout_s=30).returncode == 0
     name = plan("-T", "I@nova:compute", "--sample", "1", "--batch", "rack", "--max-failures", "0")
@@ -279,16 +313,55 @@ def test_a_node_that_fails_in_a_batch_stays_disabled_and_the_run_pauses(
     assert step.startswith("all/")
     assert step.endswith("-budget")
     assert "the disk is full" in failure.because
+    story["again"] = f"{step.removesuffix('budget')}record"
     assert services(workplace)["cmp03"][0] == "disabled"
     assert releases(workplace)["cmp01"] == releases(workplace)["cmp02"] == "epoxy"
     assert boot_ids() == story["boot_ids"]
 
 
+def test_instances_that_asked_for_it_were_moved_before_each_upgrade(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
+    """Live, without a new start; stopped, with one. The others stayed where they were."""
+    state = workplace.journal.state(story["run"])
+    drains = {step: found.evidence["worked"] for step, found in state.steps.items() if step.endswith("drain")}
+    print(f"moved: {drains}")
+    moved = [(name, how) for worked in drains.values() for told in worked.values() for name, how in map(_told, told)]
+    assert sorted(moved) == sorted(2 * [(name, how) for name, (_, how) in MOVED.items()])
+    assert hosts(workplace) == {
+        **dict.fromkeys(("demo-1", *MOVED), "cmp01"),
+        **dict.fromkeys(("demo-2", "demo-3"), "cmp02"),
+    }
+    now = {name: instances.boot_id(address, within_s=120) for name, (address, _) in MOVED.items()}
+    assert now["moved-live"] == story["moved"]["moved-live"] is not None
+    assert now["moved-cold"] not in (None, story["moved"]["moved-cold"])
+
+
+def _told(line: str) -> tuple[str, str]:
+    """(instance, how) of `moved-live: live-migrate, 8.1 s`."""
+    name, _, rest = line.partition(": ")
+    return name, rest.partition(",")[0]
+
+
+def test_the_transition_does_not_end_beside_a_compute_that_was_left_behind(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
+    """Taken up as it is, the run goes on without cmp03, and waits where it could no longer be mended."""
+    done = saltus("run", story["run"], "--approve-as", "test", exit_code=3)
+    assert f"saltus retry {story['run']} --from {story['again']}" in done.stderr
+    _, state = latest(workplace)
+    ((step, failure),) = state.failures()
+    assert step == "finish/all-upgraded"
+    assert "cmp03" in failure.what
+    assert services(workplace)["cmp03"][0] == "disabled"
+    text = call(workplace, "ctl01-b", "file.read", "/etc/nova/nova.conf")
+    assert "disable_compute_service_check_for_ffu" in text
+
+
 def test_mended_and_retried_the_run_comes_to_its_end(workplace: Workplace, story: dict[str, Any]) -> None:
     assert workplace.provider.run("cmp03", ["umount", "/var/cache/apt/archives"], timeout_s=30).returncode == 0
-    run, state = latest(workplace)
-    budget = next(step for step, _ in state.failures())
-    saltus("retry", run, "--from", budget.replace("-budget", "-record"))
+    run, _ = latest(workplace)
+    saltus("retry", run, "--from", story["again"])
     saltus("run", run, "--approve-as", "test")
     _, state = latest(workplace)
     assert state.status == "done", state.failures()
@@ -302,8 +375,10 @@ def test_guests_answered_throughout_and_new_instances_boot_everywhere(
     workplace: Workplace, story: dict[str, Any]
 ) -> None:
     lost = lost_pings(story["run"])
-    forwarding = [where for where in lost if "restart" not in where]
-    assert forwarding == [], "nothing is lost but while Open vSwitch is reloaded in userspace"
+    own = [where for where in lost if where.rpartition(" ")[2] in GUESTS and "restart" not in where]
+    assert own == [], "nothing is lost but while Open vSwitch is reloaded in userspace"
+    moved = [where for where in lost if where.rpartition(" ")[2] in MOVED]
+    assert [where for where in moved if "restart" not in where and "drain" not in where] == []
     assert boot_ids() == story["boot_ids"], "no guest was started anew"
     state = workplace.journal.state(story["run"])
     proved = {
@@ -319,6 +394,11 @@ def test_the_workaround_for_old_computes_is_gone_from_every_node(workplace: Work
     for machine in ("ctl01-b", *REAL, *PRETENDED):
         text = call(workplace, machine, "file.read", "/etc/nova/nova.conf")
         assert "disable_compute_service_check_for_ffu" not in text, machine
+
+
+def test_no_compute_returns_behind_the_last() -> None:
+    done = saltus("plan", "compute", "--rollback", "cmp03", exit_code=1)
+    assert "ServiceTooOld" in done.stderr
 
 
 def test_a_second_highstate_changes_nothing(workplace: Workplace) -> None:

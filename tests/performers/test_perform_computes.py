@@ -104,16 +104,30 @@ def jobs(world: World, function: str) -> list[tuple[str, ...]]:
     return [asked.minions for asked in world.fleet.asked if asked.function == function]
 
 
-def test_every_compute_comes_to_the_target_and_one_job_does_a_whole_wave(
+def test_every_compute_comes_to_the_target_and_one_job_does_all_that_are_alike_in_a_wave(
     computes: World, nodes: dict[str, Node]
 ) -> None:
     _, state = begin(computes, plan(computes))
     assert state.status == "done", state.failures()
-    assert jobs(computes, "saltus_packages.upgrade") == [("cmp01",), ("cmp02", "cmp03", "cmp04")]
+    assert jobs(computes, "saltus_packages.upgrade") == [("cmp01",), ("cmp02",), ("cmp03", "cmp04")]
+    assert jobs(computes, "saltus_compute.restart")[:2] == [("cmp01",), ("cmp02", "cmp03", "cmp04")]
     assert {computes.ground.provider.get(n).spec.labels["release"] for n in NODES} == {"epoxy"}  # type: ignore[union-attr]
     assert computes.computes.disabled == {}
     assert state.steps["all/batch-01-enable"].summary == "3 serve on epoxy"
     assert state.steps["test/packages"].summary == "cmp01: 1 upgraded; 0 MiB to fetch"
+
+
+def test_a_compute_that_somebody_keeps_disabled_is_upgraded_and_not_proved(
+    computes: World, nodes: dict[str, Node]
+) -> None:
+    computes.computes.shut["cmp03"] = "bad DIMM"
+    _, state = begin(computes, plan(computes))
+    assert state.status == "done", state.failures()
+    assert ("enable", ("cmp03",)) not in computes.computes.calls
+    proved = state.steps["all/batch-01-prove"].evidence["worked"]
+    assert proved["cmp03"] == "not asked: somebody keeps it disabled (bad DIMM)"  # type: ignore[index,call-overload]
+    told = "3 serve on epoxy (cmp03 disabled, as somebody had left it)"
+    assert state.steps["all/batch-01-enable"].summary == told
 
 
 def test_a_node_that_fails_stays_disabled_with_its_error_and_the_run_pauses(

@@ -17,10 +17,12 @@ class Sdk:
         self.compute = self.network = self
         self.asked: list[tuple[str, Any]] = []
         self.moving: dict[str, list[Any]] = {}
+        self.has: dict[str, tuple[str, str | None]] = {}
 
     def services(self, **query: Any) -> Iterator[Any]:
         for host in ("cmp01", "cmp02", "ctl01"):
-            yield Thing(host=host, id=f"id-{host}", state="up", updated_at="t")
+            status, reason = self.has.get(host, ("enabled", None))
+            yield Thing(host=host, id=f"id-{host}", state="up", updated_at="t", status=status, disabled_reason=reason)
 
     def agents(self, **query: Any) -> Iterator[Any]:
         yield Thing(host="cmp01", binary="neutron-openvswitch-agent", is_alive=True, last_heartbeat_at="t")
@@ -70,6 +72,28 @@ def test_a_compute_is_disabled_with_its_reason_and_an_unknown_one_is_told(sdk: S
     assert body["disabled_reason"].startswith("Saltus: upgrade to epoxy")
     assert len(body["disabled_reason"]) == 255
     assert failed == {"cmp09": "nova knows no nova-compute on it"}
+
+
+@pytest.mark.parametrize("reason", ["bad DIMM", None])
+def test_what_somebody_else_has_disabled_stays_so_with_their_reason(sdk: Sdk, reason: str | None) -> None:
+    computes, told = OpenStackComputes(sdk), reason or "no reason given"
+    sdk.has["cmp01"] = ("disabled", reason)
+    assert computes.closed(["cmp01", "cmp02"]) == {"cmp01": told}
+    for words in ("Saltus: upgrade to epoxy", "Saltus: the disk is full" + "x" * 300):
+        computes.disable(["cmp01"], words)
+        sdk.has["cmp01"] = ("disabled", sdk.asked[-1][1]["disabled_reason"])
+        assert sdk.has["cmp01"][1].startswith(words[:200])
+    assert computes.closed(["cmp01", "cmp02"]) == {"cmp01": told}
+    computes.enable(["cmp01"])
+    assert sdk.asked[-1][1] == {"status": "disabled", "disabled_reason": told}
+
+
+@pytest.mark.parametrize("reason", ["Saltus: upgrade to epoxy", "AUTO: Connection to libvirt lost: 0"])
+def test_what_we_or_nova_itself_disabled_is_enabled(sdk: Sdk, reason: str) -> None:
+    sdk.has["cmp01"] = ("disabled", reason)
+    assert OpenStackComputes(sdk).closed(["cmp01"]) == {}
+    OpenStackComputes(sdk).enable(["cmp01"])
+    assert sdk.asked[-1][1] == {"status": "enabled"}
 
 
 def test_instances_are_moved_as_their_host_says_and_as_their_own_metadata_says(sdk: Sdk) -> None:

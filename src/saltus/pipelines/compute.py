@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from saltus.pipelines.rolling import Make, budget, few, impact, maker, of, opening, renewal, spelled, verb
 from saltus.pipelines.waves import ComputeScene, Wave
-from saltus.plan import Impact, Stage, Step
+from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import ApplyState, RecordVersions, RunManage
 from saltus.plan.data_plane import (
     AwaitAgents,
@@ -29,6 +29,19 @@ PROOF = "prove"
 """The step that shows that a compute works."""
 CONTROL_UNITS = ("nova-conductor.service", "nova-scheduler.service", "nova-api.service", "nova-api-metadata.service")
 """What holds the RPC versions of computes, read once when it starts (`[upgrade_levels] compute = auto`)."""
+
+
+def ask_for_the_end(scene: ComputeScene) -> Gate | None:
+    """The question behind the last wave, when the transition ends with it. It waits for as long as you want to look."""
+    if not scene.is_last:
+        return None
+    stage = "all" if scene.batches else "sample"
+    last = scene.batches[-1].name + "-" if scene.batches else ""
+    return Gate(
+        id=f"{stage}/end",
+        question=f"End the transition to {scene.target}? Until here any compute can return, and none behind it.",
+        evidence=(f"{stage}/{last}budget",),
+    )
 
 
 def finish(scene: ComputeScene) -> Stage:

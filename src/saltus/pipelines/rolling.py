@@ -51,10 +51,10 @@ def test(scene: RollingScene) -> Stage:
     )
 
 
-def sample(scene: RollingScene, upgrade: Upgrade, *, proof: str) -> Stage:
+def sample(scene: RollingScene, upgrade: Upgrade, *, proof: str, last: Gate | None = None) -> Stage:
     """The whole upgrade on a few nodes; then a question that expires, so that a forgotten run goes no further.
 
-    `proof` is the step that shows that they work.
+    `proof` is the step that shows that they work; `last` is asked instead where no others follow.
     """
     wave = scene.sample
     gate = Gate(
@@ -70,12 +70,12 @@ def sample(scene: RollingScene, upgrade: Upgrade, *, proof: str) -> Stage:
         impact=impact(wave),
         way_back=_way_back(scene, wave),
         steps=tuple(upgrade(wave, "sample", 0)),
-        gate=gate if scene.batches else None,
+        gate=gate if scene.batches else last,
     )
 
 
-def everything(scene: RollingScene, upgrade: Upgrade) -> Stage:
-    """All the others, batch by batch."""
+def everything(scene: RollingScene, upgrade: Upgrade, *, last: Gate | None = None) -> Stage:
+    """All the others, batch by batch; `last` is asked behind them."""
     waves = scene.batches
     steps: list[Step] = []
     for number, wave in enumerate(waves):
@@ -93,6 +93,7 @@ def everything(scene: RollingScene, upgrade: Upgrade) -> Stage:
         impact=Impact.PACKETS if Impact.PACKETS in impacts else Impact.NONE,
         way_back=f"saltus plan {scene.noun} --rollback NODE...: packages and configuration of each node as they were",
         steps=tuple(steps),
+        gate=last,
     )
 
 

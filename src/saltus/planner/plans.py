@@ -69,11 +69,11 @@ def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str)
 def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeRequest) -> Plan:
     """Test nodes, a sample, all the others in batches, the end. Raises Refused with every reason."""
     scene = make_compute_scene(cloud, facts, request, releases=catalog.releases, services=catalog.services)
-    upgrade = functools.partial(compute.upgrade, scene)
+    upgrade, end = functools.partial(compute.upgrade, scene), compute.ask_for_the_end(scene)
     stages = (
         rolling.test(scene),
-        rolling.sample(scene, upgrade, proof=compute.PROOF),
-        *((rolling.everything(scene, upgrade),) if scene.batches else ()),
+        rolling.sample(scene, upgrade, proof=compute.PROOF, last=end),
+        *((rolling.everything(scene, upgrade, last=end),) if scene.batches else ()),
         *((central.central(scene),) if scene.central and scene.is_last else ()),
         compute.finish(scene),
     )

@@ -17,6 +17,10 @@ DRAIN_KEY = "saltus:drain"
 """Of an instance's metadata: `none`, `live-migrate` or `cold-migrate`, whatever its host says."""
 How = Literal["none", "live-migrate", "cold-migrate"]
 POLL_S = 2.0
+OURS, BEFORE = "Saltus: ", " | before: "
+"""Beginning of our reasons why a compute is disabled, and what stands before that of whoever had disabled it before."""
+AUTO = "AUTO:"
+"""Beginning of nova's own, when libvirt is away; it takes them back itself (nova/virt/libvirt/driver.py)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ class Computes(Protocol):
         """Keep new instances away from them -> {node: why it could not be done}."""
 
     def enable(self, nodes: Sequence[str]) -> dict[str, str]:
-        """Let instances come -> {node: why it could not be done}."""
+        """Let instances come, but to those that others keep closed -> {node: why it could not be done}."""
+
+    def closed(self, nodes: Sequence[str]) -> dict[str, str]:
+        """{node: why} of those that somebody else has disabled: they stay so, with that reason."""
 
     def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
         """Move its instances away, those first whose metadata says so. Raises OperatorError for one that stays."""
@@ -61,12 +68,20 @@ class OpenStackComputes:
         self._connection = connection
 
     def disable(self, nodes: Sequence[str], reason: str) -> dict[str, str]:
-        return self._each(nodes, {"status": "disabled", "disabled_reason": reason.replace("\n", " ")[:255]})
+        return self._each(nodes, lambda found: _disabled(reason, before=_before(found.status, found.disabled_reason)))
 
     def enable(self, nodes: Sequence[str]) -> dict[str, str]:
-        return self._each(nodes, {"status": "enabled"})
+        def wanted(found: Any) -> dict[str, str]:
+            before = _before(found.status, found.disabled_reason)
+            return {"status": "enabled"} if before is None else {"status": "disabled", "disabled_reason": before}
 
-    def _each(self, nodes: Sequence[str], wanted: dict[str, str]) -> dict[str, str]:
+        return self._each(nodes, wanted)
+
+    def closed(self, nodes: Sequence[str]) -> dict[str, str]:
+        found = {node: _before(s.status, s.disabled_reason) for node, s in self._services(nodes).items()}
+        return {node: why for node, why in found.items() if why is not None}
+
+    def _each(self, nodes: Sequence[str], wanted: Callable[[Any], dict[str, str]]) -> dict[str, str]:
         services = self._services(nodes)
         failed = {}
         for node in nodes:
@@ -77,7 +92,7 @@ class OpenStackComputes:
                 with translated(f"nova does not do it for {node}"):
                     # Not the SDK's own call: it sends what differs from its object, and a reason alone is refused.
                     answer = self._connection.compute.put(
-                        f"/os-services/{services[node].id}", json=wanted, microversion="2.53"
+                        f"/os-services/{services[node].id}", json=wanted(services[node]), microversion="2.53"
                     )
                     sdk_errors.raise_from_response(answer)
             except OperatorError as error:
@@ -160,6 +175,20 @@ class OpenStackComputes:
         return found
 
 
+def _before(status: str, reason: str | None) -> str | None:
+    """Why somebody else has disabled a compute that is as nova says; None when nobody has."""
+    if status != "disabled" or (reason or "").startswith(AUTO):
+        return None
+    if (reason or "").startswith(OURS):
+        return (reason or "").partition(BEFORE)[2] or None
+    return reason or "no reason given"
+
+
+def _disabled(reason: str, *, before: str | None) -> dict[str, str]:
+    kept = f"{BEFORE}{before}" if before else ""
+    return {"status": "disabled", "disabled_reason": f"{reason.replace(chr(10), ' ')[: 255 - len(kept)]}{kept}"[:255]}
+
+
 def await_agents(
     computes: Computes,
     nodes: Sequence[str],
@@ -201,12 +230,14 @@ def _silent_agents(first: Mapping[str, Heard], now: Mapping[str, Heard], agents:
 
 
 class FakeComputes:
-    """`Computes` in memory, for tests. `silent` agents never report; `stuck` nodes cannot be drained."""
+    """`Computes` in memory, for tests. `silent` agents never report, `stuck` nodes cannot be drained, others keep
+    `shut` ones disabled."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.disabled: dict[str, str] = {}
         self.silent: set[tuple[str, str]] = set()
         self.stuck: dict[str, str] = {}
+        self.shut: dict[str, str] = {}
         self.instances: dict[str, list[str]] = {}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self._nodes, self._ticks = list(nodes), 0
@@ -221,6 +252,9 @@ class FakeComputes:
         for node in nodes:
             self.disabled.pop(node, None)
         return {}
+
+    def closed(self, nodes: Sequence[str]) -> dict[str, str]:
+        return {node: why for node, why in self.shut.items() if node in nodes}
 
     def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
         if node in self.stuck:

@@ -103,8 +103,12 @@ class ComputeProver:
     def perform(self, action: ProveComputes, context: StepContext) -> Outcome:
         tally, nodes = open_tally(context, action.nodes)
         computes = self.ground.computes()
+        closed = computes.closed(nodes) if nodes else {}
         for node in nodes:
             stop_if_cancelled(context)
+            if node in closed:  # placement hands it out to nobody, and to open it for a proof is not ours
+                tally.done(node, f"not asked: somebody keeps it disabled ({closed[node]})")
+                continue
             computes.enable([node])
             try:
                 tally.done(node, self._proved(node, action.retries, context))
@@ -133,13 +137,16 @@ class ComputeEnabler:
 
     def perform(self, action: EnableComputes, context: StepContext) -> Outcome:
         tally, nodes = open_tally(context, action.nodes)
-        tally.failed |= self.ground.computes().enable(nodes) if nodes else {}
+        computes = self.ground.computes()
+        tally.failed |= computes.enable(nodes) if nodes else {}
         for node in nodes:
             if node not in tally.failed:
                 self.ground.record_release(node, action.release)
                 self.ground.relabel(node, action.release)
                 tally.done(node, action.release)
-        return tally.outcome(f"serve on {action.release}")
+        closed = computes.closed(action.nodes)
+        told = f" ({', '.join(sorted(closed))} disabled, as somebody had left it)" if closed else ""
+        return tally.outcome(f"serve on {action.release}{told}")
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class OpenStackComputes:
 
     def drain(self, node: str, how: How, timeout_s: float, say: Callable[[str], None]) -> list[Moved]:
         with translated(f"cannot list the instances of {node}"):
-            servers = list(self._connection.compute.servers(all_projects=True, host=node))
+            servers = list(self._connection.compute.servers(all_projects=True, compute_host=node))
         moved = []
         for server in servers:
             wanted = (server.metadata or {}).get(DRAIN_KEY, how)
@@ -149,7 +149,7 @@ class OpenStackComputes:
                     and now.status == was
                     and time.monotonic() > begun + 30
                 ):
-                    raise self._stays(server, node, "nova gave the migration up: no other compute takes it")
+                    raise self._stays(server, node, "nova gave the migration up: nova-compute.log of both sides tells why")
                 if time.monotonic() > deadline:
                     raise self._stays(server, node, f"it had not left within {timeout_s:.0f} s")
                 time.sleep(POLL_S)

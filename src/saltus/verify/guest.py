@@ -69,7 +69,7 @@ ANSWER_PATH = "/cgi-bin/boot"
 
 @dataclass(frozen=True)
 class Guest:
-    """The two files that an instance boots from, as glance's kernel (aki) and ramdisk (ari) images."""
+    """The two files that an instance boots from, as images of a kernel and a ramdisk in glance."""
 
     kernel: Path
     initrd: Path

@@ -91,10 +91,11 @@ def tenant_project(cloud: Any, admin: Login, password: str) -> None:
 
 
 def public_things(cloud: Any, guest: Guest) -> None:
-    for name, kind, path in ((instances.KERNEL, "aki", guest.kernel), (instances.RAMDISK, "ari", guest.initrd)):
+    for name, path in ((instances.KERNEL, guest.kernel), (instances.RAMDISK, guest.initrd)):
         if not cloud.image.find_image(name):
+            # Not aki and ari: nova fetches them for a live migration, too, and there takes what qemu-img makes of them.
             cloud.image.create_image(
-                name, disk_format=kind, container_format=kind, data=path.read_bytes(), visibility="public"
+                name, disk_format="raw", container_format="bare", data=path.read_bytes(), visibility="public"
             )
     if not cloud.compute.find_flavor(instances.FLAVOR):
         cloud.compute.create_flavor(name=instances.FLAVOR, ram=128, vcpus=1, disk=0)

@@ -35,7 +35,7 @@ class Sdk:
 
     def servers(self, **query: Any) -> Iterator[Any]:
         assert query == {"all_projects": True, "compute_host": "cmp01"}
-        # What the SDK does not know it looks for in its answers, where a compute goes by another name: nothing is found.
+        # What the SDK does not know it looks for in the answers, where a compute has another name: nothing is found.
         assert set(query) <= set(Server._query_mapping._mapping)
         yield Thing(id="1", name="web", status="ACTIVE", metadata={})
         yield Thing(id="2", name="pinned", status="ACTIVE", metadata={"saltus:drain": "none"})

@@ -149,7 +149,7 @@ class OpenStackComputes:
                     and now.status == was
                     and time.monotonic() > begun + 30
                 ):
-                    raise self._stays(server, node, "nova gave the migration up: nova-compute.log of both sides tells why")
+                    raise self._stays(server, node, "nova gave the migration up; nova-compute.log of both tells why")
                 if time.monotonic() > deadline:
                     raise self._stays(server, node, f"it had not left within {timeout_s:.0f} s")
                 time.sleep(POLL_S)

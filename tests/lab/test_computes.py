@@ -358,17 +358,29 @@ def test_the_transition_does_not_end_beside_a_compute_that_was_left_behind(
     assert "disable_compute_service_check_for_ffu" in text
 
 
-def test_mended_and_retried_the_run_comes_to_its_end(workplace: Workplace, story: dict[str, Any]) -> None:
+def test_mended_and_retried_the_run_comes_to_the_question_before_the_end(
+    workplace: Workplace, story: dict[str, Any]
+) -> None:
     assert workplace.provider.run("cmp03", ["umount", "/var/cache/apt/archives"], timeout_s=30).returncode == 0
     run, _ = latest(workplace)
     saltus("retry", run, "--from", story["again"])
-    saltus("run", run, "--approve-as", "test")
-    _, state = latest(workplace)
-    assert state.status == "done", state.failures()
+    saltus("run", run, exit_code=3)  # the question before the end, which nobody here answers
+    assert "all/end" in saltus("status", run).stderr
     assert set(releases(workplace).values()) == {"epoxy"}
     assert set(services(workplace).values()) == {("enabled", "up")}
+    saltus("abort", run)
+    saltus("plan", "compute", "--rollback", "cmp03")  # made, and not run: until the end there is a way back
+
+
+def test_the_transition_ends_by_a_plan_of_its_own(workplace: Workplace, story: dict[str, Any]) -> None:
+    saltus("run", plan("-T", "cmp*"), "--approve-as", "test")
+    end, state = latest(workplace)
+    assert state.status == "done", state.failures()
+    assert {step.partition("/")[0] for step in state.steps} == {"ask", "finish"}
     assert state.steps["finish/check"].status == "done"
     assert state.steps["finish/migrations-1"].status == "done"
+    assert set(services(workplace).values()) == {("enabled", "up")}
+    assert lost_pings(end) == {}
 
 
 def test_guests_answered_throughout_and_new_instances_boot_everywhere(

@@ -41,7 +41,8 @@ class PlanCompute(PlanRolling):
     * test: what would change, package by package, on a few nodes; nothing on them is changed; gate
     * sample: the whole upgrade on a few nodes, proved by an instance on each; a gate that expires, and then aborts
     * all: the others in batches, until more nodes have failed than the budget allows
-    * finish: the workaround for old computes removed, nova-status, online data migrations, pins of RPC versions
+    * finish: gate, since no compute can return behind it; the workaround for old computes removed, nova-status,
+      online data migrations, pins of RPC versions
 
     Targets are Salt's: 'cmp*', 'I@nova:compute and not cmp03'.
     """

@@ -39,9 +39,13 @@ def ask_for_the_end(scene: ComputeScene) -> Gate | None:
     last = scene.batches[-1].name + "-" if scene.batches else ""
     return Gate(
         id=f"{stage}/end",
-        question=f"End the transition to {scene.target}? Until here any compute can return, and none behind it.",
+        question=end_of(scene),
         evidence=(f"{stage}/{last}budget",),
     )
+
+
+def end_of(scene: ComputeScene) -> str:
+    return f"End the transition to {scene.target}? Until here any compute can return, and none behind it."
 
 
 def finish(scene: ComputeScene) -> Stage:

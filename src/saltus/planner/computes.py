@@ -23,16 +23,20 @@ class ComputeRequest(RollingRequest):
 def make_compute_scene(
     cloud: Cloud, facts: Facts, request: ComputeRequest, *, releases: Releases, services: Services
 ) -> ComputeScene:
-    """The waves of the upgrade. Raises Refused with every reason."""
+    """The waves of the upgrade; none, when all have come through and the transition alone waits for its end.
+
+    Raises Refused with every reason.
+    """
     target = releases.get(request.target).name
-    chosen = choose(cloud, facts, request, COMPUTES, releases=releases)
+    older = _older_before(cloud, facts, target)
+    chosen = choose(cloud, facts, request, COMPUTES, releases=releases, may_be_none=bool(older))
     test, sample, batches = chosen.waves(cloud, request)
     names = {member.name for member in chosen.members}
     on_target = tuple(n.name for n in cloud.with_role("nova.compute") if release_of(facts, n.name) == target)
     others = [n.name for n in cloud.with_role("nova.compute") if n.name not in names and n.name not in on_target]
     return ComputeScene(
         cloud=cloud.name,
-        source=chosen.source(releases),
+        source=chosen.source(releases) if chosen.members else min(older, key=releases.index),
         target=target,
         control=control_machines(cloud, facts),
         test=test,
@@ -65,6 +69,14 @@ def _central(cloud: Cloud, facts: Facts, target: str, releases: Releases) -> Ite
         suite = node.suite or releases.get(target).suite
         if found and found.answers and found.release not in (None, target) and suite and not node.runs("nova.compute"):
             yield Member(node.name, ovn_central.BACKEND, suite, str(found.release))
+
+
+def _older_before(cloud: Cloud, facts: Facts, target: str) -> set[str]:
+    """What computes ran before, when all of the cloud run the target and their transition has not ended."""
+    found = [facts.machines.get(node.name) for node in cloud.with_role("nova.compute")]
+    if any(machine is None or machine.release != target for machine in found):
+        return set()
+    return {machine.was for machine in found if machine and machine.was}
 
 
 def behind_the_last(cloud: Cloud, facts: Facts) -> Iterator[str]:

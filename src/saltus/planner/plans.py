@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from saltus.model.cloud import Cloud
 from saltus.pipelines import central, compute, control, deploy, gateway, rehearse, rollback, rolling
 from saltus.pipelines.control import FROZEN
 from saltus.pipelines.scene import Scene
-from saltus.pipelines.waves import RollingScene
+from saltus.pipelines.waves import ComputeScene, RollingScene
 from saltus.plan import Impact, Plan, Stage
 from saltus.plan.actions import CreateMachine
 from saltus.plan.databases import CheckWrites
@@ -67,17 +67,22 @@ def plan_rehearsal(cloud: Cloud, facts: Facts, catalog: Catalog, *, target: str)
 
 
 def plan_compute(cloud: Cloud, facts: Facts, catalog: Catalog, request: ComputeRequest) -> Plan:
-    """Test nodes, a sample, all the others in batches, the end. Raises Refused with every reason."""
+    """Test nodes, a sample, all the others in batches, the end; or the end alone. Raises Refused with every reason."""
     scene = make_compute_scene(cloud, facts, request, releases=catalog.releases, services=catalog.services)
-    upgrade, end = functools.partial(compute.upgrade, scene), compute.ask_for_the_end(scene)
     stages = (
-        rolling.test(scene),
-        rolling.sample(scene, upgrade, proof=compute.PROOF, last=end),
-        *((rolling.everything(scene, upgrade, last=end),) if scene.batches else ()),
+        *(_compute_waves(scene) if scene.nodes else (rolling.ask(compute.end_of(scene), scene.upgraded),)),
         *((central.central(scene),) if scene.central and scene.is_last else ()),
         compute.finish(scene),
     )
     return _rolling_plan("compute", scene, stages)
+
+
+def _compute_waves(scene: ComputeScene) -> Iterator[Stage]:
+    upgrade, last = functools.partial(compute.upgrade, scene), compute.ask_for_the_end(scene)
+    yield rolling.test(scene)
+    yield rolling.sample(scene, upgrade, proof=compute.PROOF, last=last)
+    if scene.batches:
+        yield rolling.everything(scene, upgrade, last=last)
 
 
 def plan_compute_rollback(cloud: Cloud, facts: Facts, catalog: Catalog, nodes: Sequence[str]) -> Plan:

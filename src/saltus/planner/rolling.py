@@ -76,6 +76,7 @@ def choose(
     *,
     releases: Releases,
     further: Callable[[Chosen], Iterator[str]] = lambda chosen: iter(()),
+    may_be_none: bool = False,
 ) -> Chosen:
     """The nodes of the request that are upgraded. Raises Refused with every reason; `further` adds the role's own."""
     target = releases.get(request.target).name
@@ -107,7 +108,7 @@ def choose(
             chosen.append(role.member(node, suite, found.release))
     found_ = Chosen(tuple(chosen), left_out)
     reasons += further(found_)
-    if not chosen and not reasons:
+    if not chosen and not reasons and not may_be_none:
         said = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         reasons.append(f"none of the {role.noun}s can be upgraded ({said})")
     refuse(

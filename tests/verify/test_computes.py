@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,12 +19,15 @@ class Sdk:
         self.compute = self.network = self
         self.asked: list[tuple[str, Any]] = []
         self.moving: dict[str, list[Any]] = {}
+        self.reported = "t"
         self.has: dict[str, tuple[str, str | None]] = {}
 
     def services(self, **query: Any) -> Iterator[Any]:
         for host in ("cmp01", "cmp02", "ctl01"):
             status, reason = self.has.get(host, ("enabled", None))
-            yield Thing(host=host, id=f"id-{host}", state="up", updated_at="t", status=status, disabled_reason=reason)
+            yield Thing(
+                host=host, id=f"id-{host}", state="up", updated_at=self.reported, status=status, disabled_reason=reason
+            )
 
     def agents(self, **query: Any) -> Iterator[Any]:
         yield Thing(host="cmp01", binary="neutron-openvswitch-agent", is_alive=True, last_heartbeat_at="t")
@@ -120,3 +124,11 @@ def test_an_agent_is_alive_when_it_has_reported_anew(sdk: Sdk) -> None:
     silent = await_agents(OpenStackComputes(sdk), ["cmp01"], ["nova-compute"], timeout_s=0.1)
     assert silent == {"cmp01": "not heard from within 0 s: nova-compute"}
     assert await_agents(FakeComputes(["cmp01"]), ["cmp01"], ["nova-compute"], timeout_s=5) == {}
+
+
+def test_what_was_reported_since_a_moment_is_new_whatever_was_known_before(sdk: Sdk) -> None:
+    sdk.reported = "2017-09-01T10:00:05.000000"
+    computes, hosts, agents = OpenStackComputes(sdk), ["cmp01"], ["nova-compute"]
+    before, behind = datetime(2017, 9, 1, 10, 0, 4, tzinfo=UTC), datetime(2017, 9, 1, 10, 0, 6, tzinfo=UTC)
+    assert await_agents(computes, hosts, agents, timeout_s=0.1, since=before) == {}
+    assert list(await_agents(computes, hosts, agents, timeout_s=0.1, since=behind)) == ["cmp01"]

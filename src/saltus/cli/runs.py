@@ -10,6 +10,7 @@ from typing import Any
 
 from saltus.cli.command import DONE, FAILED, WAITING, Command, Lister
 from saltus.journal.fold import RunState
+from saltus.runner.progress import has_expired, spell_expiry
 
 Table = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 
@@ -96,9 +97,9 @@ def _headline(status: Any) -> str:
     if status.runner:
         told.append(f"run by process {status.runner.pid} on {status.runner.host}, started by {status.runner.by}")
     if status.gate and line.status not in ("done", "aborted"):
-        until = f", until {status.expires_at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if status.expires_at else ""
+        until = spell_expiry(status.expires_at)
         told.append(f"gate {status.gate}: {status.question} ({status.answers} answers{until})")
-        told.append(f"next: saltus approve {status.run}")
+        told.append(f"next: saltus {'run' if has_expired(status.expires_at) else 'approve'} {status.run}")
     elif line.status == "aborted":
         told.append(f"way back: {status.way_back}")
     elif line.status in ("paused", "failed", "interrupted", "ready", "created"):

@@ -86,8 +86,9 @@ def prepare_host(workplace: Workplace, progress: Progress) -> None:
 
 def start(workplace: Workplace, progress: Progress) -> None:
     """Boot what is off and belongs to the serving slot; units that were enabled come up with their machine."""
+    begun = datetime.now(UTC)
     if _boot(workplace, progress):
-        wait_until_it_serves(workplace, progress)
+        wait_until_it_serves(workplace, progress, since=begun)
 
 
 def _boot(workplace: Workplace, progress: Progress) -> list[str]:
@@ -141,7 +142,7 @@ def _is_as_deployed(workplace: Workplace, machine: Machine) -> None:
         workplace.provider.relabel(machine.name, {**machine.spec.labels, "release": release})
 
 
-def wait_until_it_serves(workplace: Workplace, progress: Progress) -> None:
+def wait_until_it_serves(workplace: Workplace, progress: Progress, *, since: datetime) -> None:
     """Return when the serving proxy passes on every API, agents have reported, and the tenants' instances run again."""
     facts = workplace.gather()
     slot = serving_slot(workplace.cloud, facts)
@@ -160,7 +161,8 @@ def wait_until_it_serves(workplace: Workplace, progress: Progress) -> None:
     progress.note("waiting until computes and agents report")
     silent: dict[str, str] = {}
     for agents, nodes in _reporting(workplace.cloud).items():
-        silent |= await_agents(OpenStackComputes(connection), nodes, agents, timeout_s=AGENTS_TIMEOUT_S)
+        computes = OpenStackComputes(connection)
+        silent |= await_agents(computes, nodes, agents, timeout_s=AGENTS_TIMEOUT_S, since=since)
     if silent:
         raise OperatorError(
             what=f"{', '.join(sorted(silent))} came up and cannot carry instances",

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
 from saltus.errors import because_line
@@ -69,6 +69,18 @@ class SilentProgress:
 
     def close(self) -> None:
         pass
+
+
+def has_expired(expires_at: datetime | None) -> bool:
+    return expires_at is not None and expires_at <= datetime.now(UTC)
+
+
+def spell_expiry(expires_at: datetime | None) -> str:
+    """`, until 2017-09-01 12:00:00 CEST`, or `, expired at ...`; nothing for a gate that waits without an end."""
+    if expires_at is None:
+        return ""
+    verb = "expired at" if has_expired(expires_at) else "until"
+    return f", {verb} {expires_at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def spell_seconds(seconds: float) -> str:
@@ -165,8 +177,7 @@ class TerminalProgress:
                 self._print(stage.id, f"  {line}")
 
     def gate_opens(self, gate: Gate, expires_at: datetime | None) -> None:
-        until = f", until {expires_at.astimezone():%Y-%m-%d %H:%M:%S %Z}" if expires_at else ""
-        self.note(f"gate {gate.id} waits for an answer{until}")
+        self.note(f"gate {gate.id} waits for an answer{spell_expiry(expires_at)}")
 
     def gate_closes(self, gate: Gate, text: str) -> None:
         self.note(f"gate {gate.id}: {text}")

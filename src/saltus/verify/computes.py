@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from openstack import exceptions as sdk_errors
@@ -195,38 +196,40 @@ def await_agents(
     agents: Sequence[str],
     *,
     timeout_s: float,
+    since: datetime | None = None,
     wait: Callable[[float], None] = time.sleep,
     on_alive: Callable[[str, float], None] = lambda node, seconds: None,
 ) -> dict[str, str]:
     """Wait until each agent of each node has reported anew and is called alive -> {node: why it is not}.
 
-    Anew: an agent is called alive for a minute or two after its last report, whether it still runs or not.
+    Anew: behind `since` by the clock of the services, or else behind this call. An agent is called alive for a minute
+    or two after its last report, whether it still runs or not.
     """
     begun = time.monotonic()
-    first = {node: dict(found) for node, found in computes.heard(nodes, agents).items()}
+    first = computes.heard(nodes, agents) if since is None else {}
+
+    def is_new(node: str, agent: str, at: str) -> bool:
+        if since is not None:  # nova and neutron tell UTC without saying so
+            return datetime.fromisoformat(at).replace(tzinfo=UTC) > since
+        return agent not in first.get(node, {}) or first[node][agent].at != at
+
+    def silent(node: str, found: Mapping[str, Heard]) -> list[str]:
+        return [a for a in agents if a not in found or not found[a].alive or not is_new(node, a, found[a].at)]
+
     missing = list(nodes)
     while True:
         wait(POLL_S)
         now = computes.heard(missing, agents)
         for node in list(missing):
-            if not _silent_agents(first.get(node, {}), now.get(node, {}), agents):
+            if not silent(node, now.get(node, {})):
                 missing.remove(node)
                 on_alive(node, time.monotonic() - begun)
         if not missing or time.monotonic() - begun > timeout_s:
             break
     return {
-        node: f"not heard from within {timeout_s:.0f} s: "
-        + ", ".join(_silent_agents(first.get(node, {}), now.get(node, {}), agents))
+        node: f"not heard from within {timeout_s:.0f} s: {', '.join(silent(node, now.get(node, {})))}"
         for node in missing
     }
-
-
-def _silent_agents(first: Mapping[str, Heard], now: Mapping[str, Heard], agents: Sequence[str]) -> list[str]:
-    return [
-        agent
-        for agent in agents
-        if agent not in now or not now[agent].alive or (agent in first and now[agent].at == first[agent].at)
-    ]
 
 
 class FakeComputes:

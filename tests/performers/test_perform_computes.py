@@ -347,6 +347,20 @@ def test_the_way_back_returns_the_sample_and_what_pillars_say_of_it(computes: Wo
     assert computes.ground.provider.get("cmp01").spec.labels["release"] == "zed"  # type: ignore[union-attr]
 
 
+def test_what_returned_and_does_not_work_is_of_the_release_that_it_returned_to(
+    computes: World, nodes: dict[str, Node]
+) -> None:
+    """So that the upgrade can be planned again, whatever becomes of the run."""
+    begin(computes, plan(computes))
+    facts = computes.facts
+    machines = {**facts.machines, "cmp01": facts.machines["cmp01"].model_copy(update={"release": "epoxy"})}
+    computes.facts = facts.model_copy(update={"machines": machines, "ways_back": {"cmp01": "zed"}})
+    break_(computes, "cmp01", "saltus_compute.restart", "ERROR: nova-compute.service did not start")
+    _, state = begin(computes, plan_compute_rollback(computes.ground.cloud, computes.facts, catalog(), ["cmp01"]))
+    assert state.status == "paused"
+    assert computes.ground.provider.get("cmp01").spec.labels["release"] == "zed"  # type: ignore[union-attr]
+
+
 def test_an_instance_that_cannot_be_moved_keeps_its_node_from_being_upgraded(
     computes: World, nodes: dict[str, Node]
 ) -> None:

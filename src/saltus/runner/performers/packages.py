@@ -115,10 +115,10 @@ class NodeRestorer:
         if nodes:
             self.ground.fleet.sync_modules(nodes)
         fan_out(self.ground, context, tally, nodes, "saltus_way_back.restore", timeout_s=KEEP_S)
-        for node in nodes:
-            answer = tally.worked.get(node)
+        for node, answer in tally.worked.items():  # also of an attempt that was cut short
             if isinstance(answer, dict):
                 self.ground.record_release(node, str(answer["release"]))
+                self.ground.relabel(node, str(answer["release"]))
         changed: dict[str, JsonValue] = {
             n: a["differences"] for n, a in tally.worked.items() if isinstance(a, dict) and a["differences"]
         }

@@ -36,7 +36,7 @@ def central(scene: ComputeScene) -> Stage:
             Step(
                 id="central/all-upgraded",
                 title="Look that no compute was left behind",
-                action=CheckAllUpgraded(nodes=scene.nodes),
+                action=CheckAllUpgraded(nodes=(*scene.upgraded, *scene.nodes)),
             ),
             *(step for member in scene.central for step in _of(scene, member)),
             Step(

@@ -26,7 +26,7 @@ AUTO = "AUTO:"
 
 @dataclass(frozen=True)
 class Heard:
-    """What is known of one agent: whether it is called alive, and when it reported last."""
+    """What is known of one agent: whether it is called alive, and when it reported last ("": never)."""
 
     alive: bool
     at: str
@@ -166,12 +166,12 @@ class OpenStackComputes:
     def heard(self, nodes: Collection[str], agents: Collection[str]) -> dict[str, dict[str, Heard]]:
         wanted, found = set(nodes), {}
         for node, service in self._services(wanted).items() if COMPUTE in agents else ():
-            found[node] = {COMPUTE: Heard(service.state == "up", str(service.updated_at))}
+            found[node] = {COMPUTE: Heard(service.state == "up", service.updated_at or "")}
         if set(agents) - {COMPUTE}:
             with translated("cannot list the agents of neutron"):
                 for agent in self._connection.network.agents():
                     if agent.host in wanted and agent.binary in agents:
-                        heard = Heard(bool(agent.is_alive), str(agent.last_heartbeat_at))
+                        heard = Heard(bool(agent.is_alive), agent.last_heartbeat_at or "")
                         found.setdefault(agent.host, {})[agent.binary] = heard
         return found
 
@@ -186,8 +186,9 @@ def _before(status: str, reason: str | None) -> str | None:
 
 
 def _disabled(reason: str, *, before: str | None) -> dict[str, str]:
-    kept = f"{BEFORE}{before}" if before else ""
-    return {"status": "disabled", "disabled_reason": f"{reason.replace(chr(10), ' ')[: 255 - len(kept)]}{kept}"[:255]}
+    """nova keeps 255 characters: of theirs so many stay that ours begins."""
+    kept = f"{BEFORE}{before}"[:200] if before else ""
+    return {"status": "disabled", "disabled_reason": reason.replace("\n", " ")[: 255 - len(kept)] + kept}
 
 
 def await_agents(
@@ -210,7 +211,7 @@ def await_agents(
 
     def is_new(node: str, agent: str, at: str) -> bool:
         if since is not None:  # nova and neutron tell UTC without saying so
-            return datetime.fromisoformat(at).replace(tzinfo=UTC) > since
+            return bool(at) and datetime.fromisoformat(at).replace(tzinfo=UTC) > since
         return agent not in first.get(node, {}) or first[node][agent].at != at
 
     def silent(node: str, found: Mapping[str, Heard]) -> list[str]:

@@ -224,6 +224,16 @@ def test_two_runners_never_walk_one_run(journal: Journal) -> None:
     assert runner(journal, FakePerformer()).run(run).status == "done"
 
 
+def test_what_a_run_that_is_over_has_left_locked_is_free(journal: Journal) -> None:
+    """Its runner died between the end of the run and giving back its locks."""
+    over, other = (journal.create_run(plan(stage("build", step("build/a"))), by="ann") for _ in range(2))
+    assert runner(journal, FakePerformer()).run(over).status == "done"
+    for again in (other, over):
+        journal.locks.take(over, "small", frozenset({"a"}))
+        assert runner(journal, FakePerformer()).run(again).status == "done"
+        assert journal.locks.held("small") == {}
+
+
 def test_two_runs_never_touch_one_machine(journal: Journal) -> None:
     first = journal.create_run(plan(stage("build", step("build/a"))), by="ann")
     second = journal.create_run(plan(stage("build", step("build/a"), step("build/b"))), by="ann")

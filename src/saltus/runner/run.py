@@ -15,7 +15,7 @@ from saltus.journal.approvals import AnswerNotCounted, answer_gate
 from saltus.journal.events import DriftSeen, FactsHeld, GateAsked, GateExpired, Paused, RunFinished
 from saltus.journal.fold import RunState
 from saltus.journal.history import last_durations
-from saltus.journal.store import Journal
+from saltus.journal.store import Journal, NotReadable
 from saltus.plan.order import Block, GateAhead, walk
 from saltus.plan.plan import Plan, Stage, Step
 from saltus.runner.clock import Clock, SystemClock
@@ -65,13 +65,24 @@ class Runner:
         record = self._journal.find_run(run)
         ledger = Ledger(self._journal, record.id, by=self._by, clock=self._clock, ttl_s=self._ttl_s)
         with ledger:
+            plan = ledger.state.plan
+            self._free_what_is_over(plan.cloud)
             if ledger.state.is_over:
                 return ledger.state
-            plan = ledger.state.plan
             self._journal.locks.take(record.id, plan.cloud, parts_of(plan), over_from=self._undone_by(record.undoes))
             with Interrupts(self._progress.note) as interrupts:
                 _Walk(self, ledger, interrupts).go()
         return ledger.state
+
+    def _free_what_is_over(self, cloud: str) -> None:
+        """A runner that dies between the end of its run and giving back its locks leaves them behind."""
+        for holder in set(self._journal.locks.held(cloud).values()):
+            try:
+                is_over = self._journal.state(holder).is_over
+            except NotReadable:  # of another version of Saltus, which alone knows
+                continue
+            if is_over:
+                self._journal.locks.give_back(holder)
 
     def _undone_by(self, undoes: str | None) -> str | None:
         """The run whose locks pass to the one that undoes it. It must not be walked by anybody meanwhile."""

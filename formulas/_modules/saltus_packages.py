@@ -356,7 +356,10 @@ def _begin(label, suite, packages, held, whole, exit_file):
         f"  {apt} --yes --no-install-recommends {' '.join(_quoted(word) for word in [*OURS, *words])} &&",
         f"  {apt} clean",
         "}",
-        f"echo $? >{exit_file}.new && mv {exit_file}.new {exit_file}",
+        "code=$?",
+        # A policy that was there before ours may have kept its package from it.
+        "systemctl try-restart ssh.service",
+        f"echo $code >{exit_file}.new && mv {exit_file}.new {exit_file}",
     ]
     script.write_text("\n".join(lines) + "\n")
     script.chmod(0o755)

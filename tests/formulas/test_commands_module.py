@@ -6,14 +6,11 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-MODULE = Path(__file__).parents[2] / "formulas" / "_modules" / "saltus_commands.py"
 
 PROGRAM = """#!{python}
 import os, sys, time
@@ -31,12 +28,8 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Iterator[ModuleType]:
-    spec = spec_from_file_location("saltus_commands", MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+def commands(load: Callable[[str], ModuleType], tmp_path: Path) -> Iterator[ModuleType]:
+    module = load("saltus_commands")
     module.__dict__["PLACE"] = tmp_path / "waiting"
     yield module
     module.dismiss()

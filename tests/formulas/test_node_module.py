@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "formulas" / "_modules" / "saltus_node.py"
 PASSWORD = "kein/Wort:weiß=es"
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> ModuleType:
+def node(load: Callable[[str], ModuleType], tmp_path: Path) -> ModuleType:
     pytest.importorskip("salt")
-    spec = importlib.util.spec_from_file_location("saltus_node", MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("saltus_node")
     files = [{"path": str(tmp_path / name)} for name in ("nova.conf", "horizon.py", "is-not-there")]
     module.__dict__["__pillar__"] = {
         "saltus": {

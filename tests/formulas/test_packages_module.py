@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-MODULE = Path(__file__).parents[2] / "formulas" / "_modules" / "saltus_packages.py"
-
 
 @pytest.fixture
-def packages() -> ModuleType:
+def packages(load: Callable[[str], ModuleType]) -> ModuleType:
     pytest.importorskip("salt")
-    spec = importlib.util.spec_from_file_location("saltus_packages", MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("saltus_packages")
 
 
 @pytest.mark.parametrize(

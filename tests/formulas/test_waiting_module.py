@@ -6,13 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-MODULES = Path(__file__).parents[2] / "formulas" / "_modules"
 
 DAEMON = """#!{python}
 import sys
@@ -42,17 +39,8 @@ def init_application():
 """
 
 
-def load(name: str) -> ModuleType:
-    spec = spec_from_file_location(name, MODULES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def waiting(tmp_path: Path) -> ModuleType:
+def waiting(load: Callable[[str], ModuleType], tmp_path: Path) -> ModuleType:
     pytest.importorskip("salt")
     module = load("saltus_waiting")
     module.__dict__["__salt__"] = {"saltus_commands.python_of": load("saltus_commands").python_of}

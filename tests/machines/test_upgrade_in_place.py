@@ -194,6 +194,27 @@ def test_an_upgrade_asks_nobody_and_our_configuration_stays(debian: Debian) -> N
     assert f"file:/repo/{NEW}" in debian.sh("cat /etc/apt/sources.list")
 
 
+def test_sshd_is_another_behind_an_upgrade_and_its_way_back_whatever_the_policy_was(debian: Debian) -> None:
+    """An older one cannot run the newer program for who logs in. Nothing else of the node is restarted."""
+    pid = "systemctl show -P MainPID ssh other"
+    unit = "[Service]\\nExecStart=/bin/sleep infinity\\n"
+    debian.sh(
+        f"for name in ssh other; do printf '{unit}' >/etc/systemd/system/$name.service; done; systemctl daemon-reload;"
+        " systemctl start ssh other; printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d;"
+        " chmod 755 /usr/sbin/policy-rc.d"
+    )
+    debian.ask("saltus_way_back.record", "run-1", "zed")
+    pids = [debian.sh(pid).split()]
+    debian.ask("saltus_packages.upgrade", "run 1", NEW)
+    pids.append(debian.sh(pid).split())
+    debian.ask("saltus_way_back.restore")
+    pids.append(debian.sh(pid).split())
+    sshd, other = zip(*pids, strict=True)
+    assert "0" not in sshd
+    assert len(set(sshd)) == 3
+    assert len(set(other)) == 1
+
+
 def test_the_way_back_returns_packages_and_configuration_exactly(debian: Debian) -> None:
     debian.sh("echo ours >/etc/demo/conf; ln -sf conf /etc/demo/link")
     debian.ask("saltus_way_back.record", "run-1", "zed")

@@ -159,9 +159,8 @@ def wait_until_it_serves(workplace: Workplace, progress: Progress, *, since: dat
     networks = workplace.cloud.networks
     connection = connect(workplace.login(str(networks.management.vip)))
     progress.note("waiting until computes and agents report")
-    silent: dict[str, str] = {}
+    computes, silent = OpenStackComputes(connection), dict[str, str]()
     for agents, nodes in _reporting(workplace.cloud).items():
-        computes = OpenStackComputes(connection)
         silent |= await_agents(computes, nodes, agents, timeout_s=AGENTS_TIMEOUT_S, since=since)
     if silent:
         raise OperatorError(

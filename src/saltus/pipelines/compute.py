@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saltus.pipelines.rolling import Make, budget, few, impact, maker, of, opening, renewal, spelled, verb
+from saltus.pipelines.rolling import Make, budget, few, impact, maker, of, opening, renewal, spelled, step_id, verb
 from saltus.pipelines.waves import ComputeScene, Wave
 from saltus.plan import Gate, Impact, Stage, Step
 from saltus.plan.actions import ApplyState, RecordVersions, RunManage
@@ -35,13 +35,8 @@ def ask_for_the_end(scene: ComputeScene) -> Gate | None:
     """The question behind the last wave, when the transition ends with it. It waits for as long as you want to look."""
     if not scene.is_last:
         return None
-    stage = "all" if scene.batches else "sample"
-    last = scene.batches[-1].name + "-" if scene.batches else ""
-    return Gate(
-        id=f"{stage}/end",
-        question=end_of(scene),
-        evidence=(f"{stage}/{last}budget",),
-    )
+    ids = f"all/{scene.batches[-1].name}" if scene.batches else "sample"
+    return Gate(id=f"{ids.partition('/')[0]}/end", question=end_of(scene), evidence=(step_id(ids, "budget"),))
 
 
 def end_of(scene: ComputeScene) -> str:

@@ -178,11 +178,10 @@ class OpenStackComputes:
 
 def _before(status: str, reason: str | None) -> str | None:
     """Why somebody else has disabled a compute that is as nova says; None when nobody has."""
-    if status != "disabled" or (reason or "").startswith(AUTO):
+    told = reason or "no reason given"
+    if status != "disabled" or told.startswith(AUTO):
         return None
-    if (reason or "").startswith(OURS):
-        return (reason or "").partition(BEFORE)[2] or None
-    return reason or "no reason given"
+    return (told.partition(BEFORE)[2] or None) if told.startswith(OURS) else told
 
 
 def _disabled(reason: str, *, before: str | None) -> dict[str, str]:
